@@ -1,0 +1,114 @@
+import { createHash, createHmac, randomBytes, randomInt, timingSafeEqual } from 'node:crypto'
+import { cookieValue, OWN_COOKIE } from './cookie.ts'
+
+/** Which page is this? A socket id that outlives reconnects, and the key that proves it. */
+
+export type IdentitiesOptions = {
+  /** Signs the keys; the same on every node. */
+  readonly secret: string | Buffer
+  /** How long a key is good for, in seconds. Default 86400. */
+  readonly keyTtlS?: number
+  /** Milliseconds since 1970. */
+  readonly now?: () => number
+}
+
+export type IdentityQuestion = {
+  readonly socketId?: string | undefined
+  readonly key?: string | undefined
+  /** The request's headers, names in lower case; of these Authorization and Cookie count. */
+  readonly headers: Readonly<Record<string, string | undefined>>
+  /** True when the browser would keep our cookie and send it back. */
+  readonly mayStoreCookie: boolean
+  /** True when the page is of another site: the cookie is then `SameSite=None; Secure`. */
+  readonly crossSite?: boolean
+  /** True when the caller reached us by https. */
+  readonly encrypted?: boolean
+}
+
+export type Identity = {
+  readonly socketId: string
+  readonly key: string
+  /** The whole Set-Cookie line, when a cookie has to be stored for the key to be worth something. */
+  readonly setCookie: string | null
+  /** True when the caller keeps the socket id it brought. */
+  readonly kept: boolean
+}
+
+const COOKIE_MAX_AGE_S = 30 * 24 * 3600
+
+// With the pusher driver Laravel's SDK refuses any other form and toOthers() would break the publishing request.
+const SOCKET_ID = /^\d{1,10}\.\d{1,10}$/
+
+export class Identities {
+  readonly #secret: string | Buffer
+  readonly #keyTtlS: number
+  readonly #now: () => number
+
+  constructor({ secret, keyTtlS = 86_400, now = Date.now }: IdentitiesOptions) {
+    this.#secret = secret
+    this.#keyTtlS = keyTtlS
+    this.#now = now
+  }
+
+  /** Keeps the identity the caller proves, or gives a new one: a wrong key is never an error. */
+  resolve(question: IdentityQuestion): Identity {
+    const { socketId: claimed, key, headers, mayStoreCookie } = question
+    const presented = bindingOf(headers)
+    const kept = claimed !== undefined && key !== undefined && this.#isValid(claimed, key, presented)
+    const socketId = kept ? claimed : newSocketId()
+    const cookie = presented === NO_BINDING && mayStoreCookie ? randomBytes(18).toString('base64url') : null
+    const binding = cookie === null ? presented : cookieBinding(cookie)
+    return { socketId, key: this.#mint(socketId, binding), setCookie: cookie && setCookieLine(cookie, question), kept }
+  }
+
+  #mint(socketId: string, binding: string): string {
+    const expiry = String(Math.floor(this.#now() / 1000) + this.#keyTtlS)
+    return `${expiry}.${this.#sign(socketId, expiry, binding)}`
+  }
+
+  #isValid(socketId: string, key: string, binding: string): boolean {
+    const [, expiry, signature] = /^(\d{1,12})\.([\w-]{43})$/.exec(key) ?? []
+    if (expiry === undefined || signature === undefined || !SOCKET_ID.test(socketId)) return false
+    const expected = this.#sign(socketId, expiry, binding)
+    return timingSafeEqual(Buffer.from(signature), Buffer.from(expected)) && Number(expiry) * 1000 > this.#now()
+  }
+
+  #sign(socketId: string, expiry: string, binding: string): string {
+    // The first part keeps this signature apart from any other use of the same secret.
+    const signed = tuple('laravel-echo-sse key 1', socketId, expiry, binding)
+    return createHmac('sha256', this.#secret).update(signed).digest('base64url')
+  }
+}
+
+const NO_BINDING = ''
+
+/** What the key is bound to, so that a key read from an address in some log is not enough. */
+function bindingOf(headers: IdentityQuestion['headers']): string {
+  if (headers.authorization) return `authorization ${digest(headers.authorization)}`
+  const cookie = cookieValue(headers.cookie, OWN_COOKIE)
+  return cookie ? cookieBinding(cookie) : NO_BINDING
+}
+
+// Laravel's own session cookie would not do: it is encrypted anew in every response.
+function cookieBinding(cookie: string): string {
+  return `cookie ${digest(cookie)}`
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('base64url')
+}
+
+/** Two numbers from 1 to 1e9, as Reverb makes them. */
+function newSocketId(): string {
+  return `${randomInt(1, 1e9 + 1)}.${randomInt(1, 1e9 + 1)}`
+}
+
+/** Lengths first: no two lists of parts give the same text. */
+function tuple(...parts: string[]): string {
+  return parts.map((part) => `${Buffer.byteLength(part)}:${part}`).join('')
+}
+
+function setCookieLine(value: string, { crossSite = false, encrypted = false }: IdentityQuestion): string {
+  const sameSite = crossSite ? 'SameSite=None; Secure' : encrypted ? 'SameSite=Lax; Secure' : 'SameSite=Lax'
+  return `${OWN_COOKIE}=${value}; Path=/; Max-Age=${COOKIE_MAX_AGE_S}; HttpOnly; ${sameSite}`
+}

@@ -1,0 +1,102 @@
+import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
+import { Cluster, Redis, type RedisOptions } from 'ioredis'
+
+/** Where Redis is and how to log in; the fields of the configuration that concern it. */
+export type RedisAddress = {
+  redis: string | null
+  redisUsername: string | null
+  redisPassword: string | null
+  redisTlsCa: string | null
+  redisSentinels: readonly string[]
+  redisSentinelName: string
+  redisSentinelPassword: string | null
+  redisCluster: readonly string[]
+}
+
+export type Commands = Redis | Cluster
+
+const MAX_RETRY_MS = 2000
+const DEFAULT_URL = 'redis://127.0.0.1:6379'
+
+/** A plain connection to one server: the master the Sentinels name, `node` of a cluster, or the server of the URL. */
+export function openRedis(address: RedisAddress, extra: RedisOptions, node?: { host: string; port: number }): Redis {
+  const options = { ...shared(address), ...extra }
+  if (node !== undefined) return create({ ...options, ...node })
+  if (address.redisSentinels.length > 0) {
+    return create({
+      ...options,
+      sentinels: address.redisSentinels.map(hostAndPort),
+      name: address.redisSentinelName,
+      ...(address.redisSentinelPassword === null ? {} : { sentinelPassword: address.redisSentinelPassword }),
+    })
+  }
+  return create({ ...options, ...endpointOf(address) })
+}
+
+// The cast fills in the default of a type parameter that the options type leaves open.
+function create(options: RedisOptions): Redis {
+  return new Redis(options as RedisOptions & { replyMapping: 'legacy' })
+}
+
+/** The connection for commands: a cluster client where there is a cluster. */
+export function openCommands(address: RedisAddress, extra: RedisOptions): Commands {
+  if (address.redisCluster.length === 0) return openRedis(address, extra)
+  const { lazyConnect: _ignored, ...redisOptions } = { ...shared(address), ...extra }
+  return new Cluster(address.redisCluster.map(hostAndPort), {
+    redisOptions: redisOptions as typeof redisOptions & { replyMapping: 'legacy' },
+    lazyConnect: true,
+    clusterRetryStrategy: retryDelayMs,
+  })
+}
+
+/** Text for logs and sentences: where Redis is, without user and password. */
+export function describeRedis(address: RedisAddress): string {
+  if (address.redisCluster.length > 0) return `the Redis Cluster at ${address.redisCluster.join(', ')}`
+  if (address.redisSentinels.length > 0)
+    return `the Redis master "${address.redisSentinelName}" of the Sentinels at ${address.redisSentinels.join(', ')}`
+  const url = new URL(address.redis ?? DEFAULT_URL)
+  return `Redis at ${url.protocol === 'unix:' ? url.pathname : `${url.hostname || '127.0.0.1'}:${url.port || 6379}`}`
+}
+
+function shared(address: RedisAddress): RedisOptions {
+  return {
+    // RESP2: a connection in subscriber mode behaves the same on every server version.
+    protocol: 2,
+    // No CLIENT SETINFO: it would need a further right in the ACL.
+    disableClientInfo: true,
+    // INFO as a readiness check would need one too; what needs a loaded server fails and is tried again.
+    enableReadyCheck: false,
+    lazyConnect: true,
+    connectTimeout: 5000,
+    keepAlive: 5000,
+    retryStrategy: retryDelayMs,
+    ...(address.redisUsername === null ? {} : { username: address.redisUsername }),
+    ...(address.redisPassword === null ? {} : { password: address.redisPassword }),
+  }
+}
+
+function endpointOf({ redis, redisUsername, redisPassword, redisTlsCa }: RedisAddress): RedisOptions {
+  const url = new URL(redis ?? DEFAULT_URL)
+  const login = {
+    ...(url.username === '' || redisUsername !== null ? {} : { username: decodeURIComponent(url.username) }),
+    ...(url.password === '' || redisPassword !== null ? {} : { password: decodeURIComponent(url.password) }),
+  }
+  if (url.protocol === 'unix:') {
+    return { ...login, path: decodeURIComponent(url.pathname), db: Number(url.searchParams.get('db') ?? 0) }
+  }
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1') || '127.0.0.1'
+  const ca = redisTlsCa === null ? {} : { ca: readFileSync(redisTlsCa) }
+  const tls = url.protocol === 'rediss:' ? { tls: { ...(isIP(host) === 0 ? { servername: host } : {}), ...ca } } : {}
+  return { ...login, ...tls, host, port: Number(url.port || 6379), db: Number(url.pathname.slice(1) || 0) }
+}
+
+function hostAndPort(text: string): { host: string; port: number } {
+  const colon = text.lastIndexOf(':')
+  return { host: text.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), port: Number(text.slice(colon + 1)) }
+}
+
+// Full jitter: a fleet that lost Redis together shall not come back in the same moment.
+function retryDelayMs(attempt: number): number {
+  return 50 + Math.random() * Math.min(MAX_RETRY_MS, 100 * 2 ** Math.min(attempt, 10))
+}

@@ -1,0 +1,188 @@
+import { randomBytes } from 'node:crypto'
+import { chmodSync, rmSync } from 'node:fs'
+import type { FastifyInstance } from 'fastify'
+import type { Logger } from 'pino'
+import { startAdvice } from './advice.ts'
+import type { Authorizer } from './auth/authorizer.ts'
+import { Identities } from './auth/identity.ts'
+import { LaravelAuthorizer } from './auth/laravel.ts'
+import type { Broker } from './broker/broker.ts'
+import { MemoryBroker } from './broker/memory.ts'
+import { RedisBroker } from './broker/redis.ts'
+import type { Config } from './config.ts'
+import { History } from './history/history.ts'
+import { Admission } from './http/admission.ts'
+import { buildApp, createServer, type Services } from './http/app.ts'
+import { registerHealth, whyNotReady } from './http/health.ts'
+import { registerMetrics } from './http/metrics.ts'
+import { backlogBytes, boundBacklog } from './hub/backlog.ts'
+import { drain } from './hub/drain.ts'
+import { Heartbeat } from './hub/heartbeat.ts'
+import { Hub } from './hub/hub.ts'
+import { LifeLog } from './log.ts'
+import { Metrics } from './metrics.ts'
+import { Relay } from './relay/relay.ts'
+
+/** Parts that a test may bring along. */
+export type GatewayParts = { readonly broker?: Broker; readonly authorizer?: Authorizer }
+
+/** How often the log forgets what is too old and the backlog of all streams is looked at. */
+const UPKEEP_MS = 1000
+
+/** Builds every part once. Nothing connects, listens or starts a timer before `start`. */
+export async function createGateway(config: Config, logger: Logger, parts: GatewayParts = {}): Promise<Gateway> {
+  const services = buildServices(config, logger, parts)
+  const app = await buildApp(services)
+  if (config.adminPort === null) return new Gateway(services, app, null)
+  const admin = createServer(services)
+  registerMetrics(admin, services, { isAdmin: true })
+  registerHealth(admin, services)
+  return new Gateway(services, app, admin)
+}
+
+/** The running whole: knows the order in which parts start and stop. */
+export class Gateway {
+  readonly services: Services
+  readonly #app: FastifyInstance
+  readonly #admin: FastifyInstance | null
+  #upkeep: NodeJS.Timeout | null = null
+  #stopAdvice: () => void = () => {}
+  #stopped: Promise<void> | null = null
+
+  constructor(services: Services, app: FastifyInstance, admin: FastifyInstance | null) {
+    this.services = services
+    this.#app = app
+    this.#admin = admin
+  }
+
+  /** Resolves when requests are served and what is published is heard. */
+  async start(): Promise<{ urls: string[] }> {
+    const { services } = this
+    const { config, broker, hub, history, heartbeat } = services
+    heartbeat.start()
+    this.#upkeep = setInterval(() => {
+      history.sweep()
+      boundBacklog(hub, config.totalBacklogBytes)
+    }, UPKEEP_MS)
+    this.#upkeep.unref()
+    // Listening comes first: while Redis is away, /health and /ready can already say so.
+    const urls = await listen(config, this.#app, this.#admin)
+    await broker.start(listenerOf(services))
+    services.identities = new Identities({ secret: await secretOf(services), keyTtlS: config.keyTtlS })
+    this.#stopAdvice = startAdvice(services)
+    return { urls }
+  }
+
+  /** Says goodbye to everybody and stops; takes `drainMs` at most and a little. May be called twice. */
+  stop(_reason = 'shutdown'): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  async #stop(): Promise<void> {
+    const { config, admission, hub, heartbeat, authorizer, broker } = this.services
+    this.#stopAdvice()
+    admission.drain()
+    await drain(hub, config.drainMs)
+    heartbeat.stop()
+    if (this.#upkeep !== null) clearInterval(this.#upkeep)
+    await authorizer.stop()
+    await Promise.all([this.#app.close(), this.#admin?.close()])
+    await broker.stop()
+    if (config.socket !== null) rmSync(config.socket, { force: true })
+  }
+}
+
+function buildServices(config: Config, logger: Logger, parts: GatewayParts): Services {
+  const history = new History({
+    maxMessages: config.historyMessages,
+    maxChannelBytes: config.historyChannelBytes,
+    maxBytes: config.historyBytes,
+    maxAgeMs: config.historyAgeS * 1000,
+  })
+  const hub = new Hub(history)
+  const admission = new Admission(config)
+  const metrics: Metrics = new Metrics({
+    streams: () => hub.size,
+    channels: () => hub.channelCount,
+    historyMessages: () => history.length,
+    historyBytes: () => history.sizeBytes,
+    backlogBytes: () => backlogBytes(hub),
+    delivered: () => hub.delivered,
+    isReady: () => whyNotReady(services) === null,
+  })
+  const services: Services = {
+    config,
+    logger,
+    lifeLog: new LifeLog(logger),
+    metrics,
+    broker: parts.broker ?? createBroker(config, logger, metrics),
+    history,
+    hub,
+    heartbeat: new Heartbeat(),
+    authorizer: parts.authorizer ?? createAuthorizer(config, metrics),
+    admission,
+    rules: { maxNameBytes: config.maxChannelBytes, prefix: config.redisPrefix },
+    identities: null,
+  }
+  return services
+}
+
+function createBroker(config: Config, logger: Logger, metrics: Metrics): Broker {
+  if (config.broker === 'memory') return new MemoryBroker()
+  return new RedisBroker(config, { logger, onLost: () => metrics.relayLost.inc() })
+}
+
+function createAuthorizer(config: Config, metrics: Metrics): Authorizer {
+  return new LaravelAuthorizer(
+    {
+      url: config.laravelUrl,
+      endpoint: config.authEndpoint,
+      concurrency: config.authConcurrency,
+      perRequest: config.authPerRequest,
+      timeoutMs: config.authTimeoutMs,
+      tries: config.authTries,
+      maxBodyBytes: config.authMaxBodyBytes,
+      maxDenialsPerMinute: config.maxDenialsPerMinute,
+      anonymous: config.authAnonymous,
+    },
+    {
+      onDecision: ({ reason }) => metrics.authDecisions.inc({ reason }),
+      onCall: ({ durationMs }) => metrics.authSeconds.observe(durationMs / 1000),
+    },
+  )
+}
+
+function listenerOf({ history, hub, rules, logger, metrics }: Services): Relay {
+  return new Relay({
+    history,
+    hub,
+    rules,
+    logger,
+    onReceived: () => metrics.received.inc(),
+    onIgnored: (reason) => metrics.ignored.inc({ reason }),
+    onHole: (reason) => metrics.holes.inc({ reason }),
+  })
+}
+
+// Without rights or memory for it on Redis a secret of this node alone still works, as long as a page stays here.
+async function secretOf({ config, broker, logger }: Services): Promise<string> {
+  if (config.secret !== null) return config.secret
+  return broker.sharedSecret().catch((error: unknown) => {
+    logger.warn(
+      { err: error },
+      'no secret could be shared through the broker: pages that change nodes get a new socket id; set --secret',
+    )
+    return randomBytes(32).toString('base64url')
+  })
+}
+
+async function listen(config: Config, app: FastifyInstance, admin: FastifyInstance | null): Promise<string[]> {
+  if (admin !== null && config.adminPort !== null) await admin.listen({ host: config.host, port: config.adminPort })
+  if (config.socket === null) return [await app.listen({ host: config.host, port: config.port })]
+  rmSync(config.socket, { force: true })
+  await app.listen({ path: config.socket })
+  // nginx runs as another user; who may reach the folder decides.
+  chmodSync(config.socket, 0o666)
+  return [`unix:${config.socket}`]
+}

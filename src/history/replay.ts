@@ -1,0 +1,96 @@
+import type { GapReason } from '../protocol.ts'
+import type { Entry } from './entry.ts'
+import type { History } from './history.ts'
+import type { Position } from './position.ts'
+
+/** How far one channel of a stream has been told. */
+export type ChannelCursor = { readonly channel: string; seq: number }
+
+export type Gap = {
+  readonly seq: number
+  readonly position: Position
+  /** null: on all channels. */
+  readonly channels: string[] | null
+  readonly reason: GapReason
+}
+
+export type ReplayItem = { readonly entry: Entry } | { readonly gap: Gap }
+
+/**
+ * Tells what was missed on several channels as one sequence, in order, with gaps where something is missing.
+ * It keeps no copy: it reads the log as it goes, and what the log loses meanwhile becomes a gap.
+ */
+export class Replay {
+  readonly #history: History
+  readonly #cursors: readonly ChannelCursor[]
+  readonly #firstFloors: ReadonlySet<number>
+  #holeSeq: number
+
+  constructor(history: History, cursors: readonly ChannelCursor[], holeSeq: number) {
+    this.#history = history
+    this.#cursors = cursors
+    this.#holeSeq = holeSeq
+    this.#firstFloors = new Set(cursors.map(({ channel }) => history.floor(channel)?.seq ?? 0))
+  }
+
+  /** Holes have been told up to here. */
+  get holeSeq(): number {
+    return this.#holeSeq
+  }
+
+  /** The next items, at most `limit`; fewer means that the head is reached. */
+  take(limit: number): ReplayItem[] {
+    const items: ReplayItem[] = []
+    const heads = this.#cursors.map((cursor) => this.#candidate(cursor))
+    while (items.length < limit) {
+      const first = indexOfFirst(heads)
+      const hole = this.#history.nextHole(this.#holeSeq)
+      const candidate = heads[first]
+      if (hole !== undefined && (candidate === undefined || hole.seq < candidate.seq)) {
+        this.#holeSeq = hole.seq
+        items.push({ gap: { ...hole, channels: null } })
+        continue
+      }
+      if (candidate === undefined) break
+      items.push(candidate.entry === null ? { gap: this.#floorGap(candidate.seq) } : { entry: candidate.entry })
+      this.#cursors.forEach((cursor, index) => {
+        if (heads[index]?.seq !== candidate.seq) return
+        cursor.seq = candidate.seq
+        heads[index] = this.#candidate(cursor)
+      })
+    }
+    return items
+  }
+
+  // What a channel has next: the edge of what was dropped, if that is ahead of the cursor, else an entry.
+  #candidate({ channel, seq }: ChannelCursor): Candidate | undefined {
+    const floor = this.#history.floor(channel)
+    if (floor !== null && floor.seq > seq) return { seq: floor.seq, entry: null }
+    const entry = this.#history.next(channel, seq)
+    return entry === undefined ? undefined : { seq: entry.seq, entry }
+  }
+
+  #floorGap(seq: number): Gap {
+    const edges = this.#cursors.flatMap(({ channel, seq: told }) => {
+      const floor = this.#history.floor(channel)
+      return floor !== null && floor.seq === seq && told < seq ? [{ channel, position: floor.position }] : []
+    })
+    const position = (edges[0] as { position: Position }).position
+    // What was dropped after this replay began, the reader was too slow for.
+    const reason = this.#firstFloors.has(seq) ? 'expired' : 'overflow'
+    return { seq, position, channels: edges.map((edge) => edge.channel), reason }
+  }
+}
+
+type Candidate = { readonly seq: number; readonly entry: Entry | null }
+
+function indexOfFirst(heads: readonly (Candidate | undefined)[]): number {
+  let first = -1
+  let lowest = Number.POSITIVE_INFINITY
+  heads.forEach((head, index) => {
+    if (head === undefined || head.seq >= lowest) return
+    first = index
+    lowest = head.seq
+  })
+  return first
+}

@@ -1,0 +1,131 @@
+import cors from '@fastify/cors'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Logger } from 'pino'
+import type { Authorizer } from '../auth/authorizer.ts'
+import type { Identities } from '../auth/identity.ts'
+import { isListedOrigin } from '../auth/origin.ts'
+import type { Broker } from '../broker/broker.ts'
+import type { ChannelRules } from '../channels/channel.ts'
+import type { Config } from '../config.ts'
+import { GatewayError } from '../errors.ts'
+import type { History } from '../history/history.ts'
+import type { Heartbeat } from '../hub/heartbeat.ts'
+import type { Hub } from '../hub/hub.ts'
+import type { LifeLog } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import { PATHS } from '../protocol.ts'
+import type { Admission } from './admission.ts'
+import { pathOf } from './caller.ts'
+import { answerClientError, asGatewayError } from './errors.ts'
+import { registerHealth } from './health.ts'
+import { registerMetrics } from './metrics.ts'
+import { registerPublish } from './pusher-api/events.ts'
+import { handleStream } from './stream.ts'
+import { registerTryIt } from './try-it.ts'
+
+/** The parts that requests are served with. */
+export type Services = {
+  readonly config: Config
+  readonly logger: Logger
+  readonly lifeLog: LifeLog
+  readonly metrics: Metrics
+  readonly broker: Broker
+  readonly history: History
+  readonly hub: Hub
+  readonly heartbeat: Heartbeat
+  readonly authorizer: Authorizer
+  readonly admission: Admission
+  readonly rules: ChannelRules
+  /** null until the secret that signs keys is known. */
+  identities: Identities | null
+}
+
+/** Never kept by a cache: a shared answer would share a socket id and its key. */
+const COMMON_HEADERS = {
+  'Cache-Control': 'no-store, no-transform',
+  'X-Content-Type-Options': 'nosniff',
+}
+
+const CORS_HEADERS = [
+  'Authorization',
+  'Content-Type',
+  'Last-Event-ID',
+  'X-CSRF-TOKEN',
+  'X-Requested-With',
+  'X-Socket-ID',
+  'X-XSRF-TOKEN',
+]
+
+/** The HTTP face of the gateway. */
+export async function buildApp(services: Services): Promise<FastifyInstance> {
+  const app = createServer(services)
+  await app.register(cors, { delegator: (request, callback) => callback(null, corsFor(services.config, request)) })
+  app.get(PATHS.stream, (request, reply) => handleStream(services, request, reply))
+  app.post(PATHS.stream, { bodyLimit: services.config.maxBodyBytes }, (request, reply) =>
+    handleStream(services, request, reply),
+  )
+  registerHealth(app, services)
+  registerMetrics(app, services)
+  await app.register(async (scope) => registerPublish(scope, services), { prefix: PATHS.apps })
+  if (services.config.tryPage) registerTryIt(app, services)
+  return app
+}
+
+/** A server with the limits, the headers and the errors that all addresses share. */
+export function createServer(services: Services): FastifyInstance {
+  const { config } = services
+  const app = Fastify({
+    logger: false,
+    exposeHeadRoutes: false,
+    bodyLimit: config.maxBodyBytes,
+    requestTimeout: config.requestTimeoutMs,
+    http: { maxHeaderSize: config.maxHeaderBytes, headersTimeout: config.headersTimeoutMs },
+    frameworkErrors: (error, request, reply) =>
+      refuse(services, error, request as FastifyRequest, reply as FastifyReply),
+    clientErrorHandler: (error, socket) => answerClientError(error, socket),
+    // Streams never end by themselves; the gateway ends them before it closes the server.
+    forceCloseConnections: true,
+    return503OnClosing: false,
+  })
+  app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) =>
+    done(null, body),
+  )
+  app.removeContentTypeParser('text/plain')
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers(COMMON_HEADERS).header('Vary', 'Origin')
+    if ((request.raw.url ?? '').length > config.maxUrlBytes) throw new GatewayError('uri_too_long')
+  })
+  app.setErrorHandler((error, request, reply) => refuse(services, error, request, reply))
+  app.setNotFoundHandler((request) => {
+    throw notFound(app, request)
+  })
+  return app
+}
+
+function corsFor({ allowOrigins }: Config, request: FastifyRequest) {
+  const { origin } = request.headers
+  const isListed = origin !== undefined && isListedOrigin(origin, allowOrigins)
+  const isOpen = allowOrigins.includes('*')
+  return {
+    origin: isListed ? origin : isOpen ? '*' : false,
+    credentials: isListed,
+    methods: ['GET', 'POST'],
+    allowedHeaders: CORS_HEADERS,
+    maxAge: 86_400,
+    strictPreflight: false,
+  }
+}
+
+function notFound(app: FastifyInstance, request: FastifyRequest): GatewayError {
+  const path = pathOf(request.url)
+  const allowed = (['GET', 'POST'] as const).filter((method) => app.findRoute({ method, url: path }) !== null)
+  if (allowed.length === 0) return new GatewayError('not_found')
+  return new GatewayError('method_not_allowed', { headers: { Allow: allowed.join(', ') } })
+}
+
+function refuse({ metrics, logger }: Services, error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const refusal = asGatewayError(error)
+  metrics.refused.inc({ code: refusal.code })
+  if (refusal.code === 'internal') logger.error({ err: error, path: pathOf(request.url) }, 'a request failed')
+  reply.status(refusal.status).headers(COMMON_HEADERS).headers(refusal.headers).send(refusal.toJSON())
+}

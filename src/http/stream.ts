@@ -1,0 +1,223 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { AuthorizerSession, Denial } from '../auth/authorizer.ts'
+import { deny } from '../auth/denial.ts'
+import type { Identity } from '../auth/identity.ts'
+import { judgeOrigin } from '../auth/origin.ts'
+import { type Channel, parseChannel } from '../channels/channel.ts'
+import { GatewayError } from '../errors.ts'
+import { byeFrame, connectedFrame } from '../hub/frames.ts'
+import { type StreamStart, startId, startStream } from '../hub/start.ts'
+import { type EndReason, Subscriber } from '../hub/subscriber.ts'
+import { type ConnectedData, PROTOCOL_VERSION } from '../protocol.ts'
+import { EventStream } from '../sse/event-stream.ts'
+import type { Frame } from '../sse/frame.ts'
+import type { Outlet } from '../sse/outlet.ts'
+import { retryAfterMs } from './admission.ts'
+import type { Services } from './app.ts'
+import { describeRequest, type HttpCaller } from './caller.ts'
+import { Poll } from './poll.ts'
+import {
+  formParameters,
+  jsonParameters,
+  queryParameters,
+  readStreamRequest,
+  type StreamRequest,
+} from './stream-request.ts'
+
+/** Content type without a charset: exactly this is what proxies look for when they decide not to buffer. */
+const STREAM_HEADERS = { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' }
+
+/** Everything known about a request once it may have a stream. */
+type Admitted = {
+  readonly caller: HttpCaller
+  readonly wanted: StreamRequest
+  readonly identity: Identity
+  readonly channels: readonly Channel[]
+  readonly invalid: readonly { name: string; denial: Denial }[]
+  readonly start: StreamStart
+  readonly openedAtMs: number
+  readonly leave: () => void
+}
+
+/** `GET /stream` and `POST /stream`: the one address every page listens at. */
+export async function handleStream(services: Services, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  const caller = describeRequest(request, services.config.trustProxy)
+  const hasCredentials = checkOrigin(services, caller)
+  const wanted = readStreamRequest(parametersOf(request), caller.headers['last-event-id'], services.config)
+  let admitted: Admitted
+  try {
+    admitted = admit(services, hasCredentials ? caller : withoutCredentials(caller), wanted)
+  } catch (error) {
+    if (error instanceof GatewayError && wantsSoftRefusal(caller, wanted)) return refuseSoftly(services, reply, error)
+    throw error
+  }
+  if (admitted.identity.setCookie !== null) reply.header('Set-Cookie', admitted.identity.setCookie)
+  reply.headers(STREAM_HEADERS)
+  reply.hijack()
+  openStream(services, admitted, reply)
+}
+
+function checkOrigin({ config }: Services, caller: HttpCaller): boolean {
+  const verdict = judgeOrigin(caller, config.allowOrigins)
+  if (!verdict.allowed) throw new GatewayError('origin_denied', { message: verdict.why })
+  return verdict.credentials
+}
+
+function withoutCredentials(caller: HttpCaller): HttpCaller {
+  return { ...caller, headers: { ...caller.headers, cookie: undefined, authorization: undefined } }
+}
+
+function parametersOf(request: FastifyRequest): Map<string, string[]> {
+  const parameters = queryParameters(request.raw.url ?? '')
+  if (request.method !== 'POST') return parameters
+  const { body } = request
+  const fromBody = typeof body === 'string' ? formParameters(body) : jsonParameters(body ?? {})
+  for (const [name, values] of fromBody) parameters.set(name, [...values, ...(parameters.get(name) ?? [])])
+  return parameters
+}
+
+function admit(services: Services, caller: HttpCaller, wanted: StreamRequest): Admitted {
+  const { admission, broker, history, identities } = services
+  if (history.head === null || identities === null) {
+    throw new GatewayError('broker_unavailable', {
+      message: `The gateway has no connection to ${broker.kind} yet; try again.`,
+    })
+  }
+  const leave = admission.enter(caller.address)
+  const identity = identities.resolve({
+    socketId: wanted.socketId,
+    key: wanted.key,
+    headers: caller.headers,
+    mayStoreCookie: sendsCookiesBack(caller),
+    crossSite: caller.headers['sec-fetch-site'] === 'cross-site',
+    encrypted: caller.protocol === 'https',
+  })
+  const parsed = wanted.channels.map((name) => parseChannel(name, services.rules))
+  const channels = parsed.filter((channel): channel is Channel => 'kind' in channel)
+  const invalid = parsed.flatMap((channel) =>
+    'invalid' in channel ? [{ name: channel.name, denial: deny('invalid_channel', { message: channel.invalid }) }] : [],
+  )
+  const open = channels.filter(({ kind, name }) => kind === 'public' && !wanted.fresh.has(name))
+  const start = startStream(
+    history,
+    wanted.lastEventId,
+    open.map(({ name }) => name),
+  )
+  return { caller, wanted, identity, channels, invalid, start, openedAtMs: Date.now(), leave }
+}
+
+// A browser of the same origin always does. Elsewhere a cookie that came shows that cookies come.
+function sendsCookiesBack({ headers }: HttpCaller): boolean {
+  return headers['sec-fetch-site'] === 'same-origin' || headers.cookie !== undefined
+}
+
+function openStream(services: Services, admitted: Admitted, reply: FastifyReply): void {
+  const { wanted, channels, start, leave } = admitted
+  const isUndecided = channels.some(({ kind }) => kind !== 'public')
+  const first = connectedFrame(connectedData(admitted), startId(start, isUndecided), services.config.retryMs)
+  const poll = wanted.mode === 'poll' ? new Poll(reply, wanted) : null
+  const outlet = poll?.open(first) ?? EventStream.open(reply.raw, reply.getHeaders() as Record<string, string>, first)
+  // The caller has left before it got a single byte.
+  if (outlet === null) leave()
+  else runStream(services, admitted, { outlet, poll, reply })
+}
+
+function connectedData({ identity, wanted, start }: Admitted): ConnectedData {
+  const { socketId, key } = identity
+  const { heartbeatMs, mode } = wanted
+  return { protocol: PROTOCOL_VERSION, socketId, key, heartbeatMs, resume: start.resume, mode, time: Date.now() }
+}
+
+type Opened = { readonly outlet: Outlet; readonly poll: Poll | null; readonly reply: FastifyReply }
+
+function runStream(services: Services, admitted: Admitted, { outlet, poll, reply }: Opened): void {
+  const { hub, heartbeat, history, metrics, config } = services
+  const { wanted, identity, channels, start } = admitted
+  const session = askLaravel(services, admitted)
+  const subscriber = new Subscriber({
+    history,
+    outlet,
+    socketId: identity.socketId,
+    start,
+    channels,
+    fresh: wanted.fresh,
+    heartbeatMs: wanted.heartbeatMs,
+    backlogBytes: config.backlogBytes,
+    hooks: {
+      onGranted: (self, channel) => hub.join(self, channel),
+      onEnded: (self, reason) => {
+        hub.remove(self)
+        heartbeat.remove(self)
+        session?.close()
+        endStream(services, admitted, reason)
+      },
+      onGap: (reason) => metrics.gaps.inc({ reason }),
+      ...(poll === null ? {} : { onNews: () => poll.gotNews() }),
+    },
+  })
+  reply.raw.once('close', () => subscriber.close('client'))
+  beginStream(services, admitted)
+  hub.add(subscriber)
+  for (const { name, denial } of admitted.invalid) denyChannel(services, subscriber, name, denial)
+  subscriber.begin()
+  heartbeat.add(subscriber)
+  poll?.follow(subscriber)
+  if (session !== null) decideChannels(services, { subscriber, session, poll }, channels)
+}
+
+function askLaravel({ authorizer }: Services, { caller, identity, channels }: Admitted): AuthorizerSession | null {
+  if (!channels.some(({ kind }) => kind !== 'public')) return null
+  return authorizer.open(caller, identity.socketId)
+}
+
+// One question per guarded channel, all at once; each is told as soon as it is answered.
+type Asking = { readonly subscriber: Subscriber; readonly session: AuthorizerSession; readonly poll: Poll | null }
+
+function decideChannels(services: Services, { subscriber, session, poll }: Asking, channels: readonly Channel[]): void {
+  for (const channel of channels) {
+    if (channel.kind === 'public') continue
+    session
+      .authorize(channel)
+      .then((decision) => {
+        if (decision.allowed) subscriber.grant(channel.name, decision)
+        else denyChannel(services, subscriber, channel.name, decision)
+        poll?.decided()
+      })
+      .catch((error: unknown) =>
+        services.logger.error({ err: error, channel: channel.name }, 'a decision was not told'),
+      )
+  }
+}
+
+function denyChannel({ metrics }: Services, subscriber: Subscriber, name: string, denial: Denial): void {
+  if (subscriber.isEnded) return
+  metrics.denied.inc({ code: denial.code })
+  subscriber.deny(name, denial)
+}
+
+function beginStream({ metrics, lifeLog }: Services, { caller, wanted, identity, channels, start }: Admitted): void {
+  const { mode } = wanted
+  metrics.opened.inc({ mode, resume: start.resume })
+  lifeLog.write(
+    { socketId: identity.socketId, address: caller.address, mode, channels: channels.length, resume: start.resume },
+    'stream opened',
+  )
+}
+
+function endStream({ metrics, lifeLog }: Services, { identity, leave, openedAtMs }: Admitted, reason: EndReason): void {
+  leave()
+  metrics.ended.inc({ reason })
+  lifeLog.write({ socketId: identity.socketId, reason, durationMs: Date.now() - openedAtMs }, 'stream ended')
+}
+
+// A native EventSource never comes back from anything but a 200, so it is refused in a way it survives.
+function wantsSoftRefusal({ headers }: HttpCaller, { mode }: StreamRequest): boolean {
+  return mode === 'stream' && (headers.accept ?? '').includes('text/event-stream')
+}
+
+function refuseSoftly({ metrics }: Services, reply: FastifyReply, error: GatewayError): void {
+  metrics.refused.inc({ code: error.code })
+  const reason = error.code === 'draining' ? 'drain' : 'overload'
+  const frame: Frame = byeFrame({ reason, retryAfterMs: retryAfterMs() })
+  reply.headers(STREAM_HEADERS).send(frame.bytes)
+}

@@ -1,0 +1,174 @@
+import type { Entry } from '../history/entry.ts'
+import type { History } from '../history/history.ts'
+import type { ByeReason } from '../protocol.ts'
+import { Feed } from './feed.ts'
+import type { Subscriber } from './subscriber.ts'
+
+/** Subscribers served in one turn of the event loop, and of one channel before another has its turn. */
+const TURN = 1024
+const SLICE = 512
+
+/**
+ * Who listens to what, and the only fan-out loop. What arrives in one turn of the event loop leaves in one write per
+ * subscriber: one system call costs more than everything else here together.
+ */
+export class Hub {
+  readonly #history: History
+  readonly #feeds = new Map<string, Feed>()
+  readonly #subscribers = new Set<Subscriber>()
+  /** Both indexes, so that leaving costs what was joined, not what exists. */
+  readonly #joined = new Map<Subscriber, Set<Feed>>()
+  readonly #names = new Map<Feed, string>()
+  readonly #dirty = new Set<Feed>()
+  readonly #ahead = new Set<Subscriber>()
+  #isScheduled = false
+  /** Frames handed to subscribers since the start. */
+  delivered = 0
+
+  constructor(history: History) {
+    this.#history = history
+  }
+
+  get size(): number {
+    return this.#subscribers.size
+  }
+
+  get channelCount(): number {
+    return this.#feeds.size
+  }
+
+  has(channel: string): boolean {
+    return this.#feeds.has(channel)
+  }
+
+  subscribers(): IterableIterator<Subscriber> {
+    return this.#subscribers.values()
+  }
+
+  add(subscriber: Subscriber): void {
+    this.#subscribers.add(subscriber)
+    this.#joined.set(subscriber, new Set())
+    if (subscriber.isAhead) this.#ahead.add(subscriber)
+  }
+
+  join(subscriber: Subscriber, channel: string): void {
+    let feed = this.#feeds.get(channel)
+    if (feed === undefined) {
+      feed = new Feed()
+      this.#feeds.set(channel, feed)
+      this.#names.set(feed, channel)
+    }
+    feed.subscribers.add(subscriber)
+    this.#joined.get(subscriber)?.add(feed)
+  }
+
+  remove(subscriber: Subscriber): void {
+    for (const feed of this.#joined.get(subscriber) ?? []) {
+      feed.subscribers.delete(subscriber)
+      if (feed.subscribers.size === 0) this.#forget(feed)
+    }
+    this.#joined.delete(subscriber)
+    this.#subscribers.delete(subscriber)
+    this.#ahead.delete(subscriber)
+  }
+
+  /** Hands an entry to everybody on its channel, at the end of this turn. */
+  deliver(entry: Entry): void {
+    this.headMoved()
+    const feed = this.#feeds.get(entry.channel)
+    if (feed === undefined) return
+    feed.push(entry)
+    this.#dirty.add(feed)
+    this.#schedule()
+  }
+
+  headMoved(): void {
+    const { head } = this.#history
+    if (this.#ahead.size === 0 || head === null) return
+    for (const subscriber of this.#ahead) {
+      subscriber.headMoved(head.position)
+      if (!subscriber.isAhead) this.#ahead.delete(subscriber)
+    }
+  }
+
+  /** Tells everybody that something is missing. */
+  holeFound(): void {
+    this.headMoved()
+    for (const subscriber of this.#subscribers) subscriber.holeFound()
+  }
+
+  endAll(reason: ByeReason, retryAfterMs: () => number): void {
+    for (const subscriber of this.#subscribers) subscriber.end(reason, retryAfterMs())
+  }
+
+  #forget(feed: Feed): void {
+    this.#feeds.delete(this.#names.get(feed) ?? '')
+    this.#names.delete(feed)
+    this.#dirty.delete(feed)
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    setImmediate(() => this.#flush())
+  }
+
+  // Round robin in slices: a channel with many listeners does not hold up the others.
+  #flush(): void {
+    this.#isScheduled = false
+    let left = TURN
+    for (const feed of this.#dirty) {
+      if (left <= 0) break
+      left -= this.#serveSlice(feed)
+      this.#dirty.delete(feed)
+      if (!feed.isDone) this.#dirty.add(feed)
+    }
+    if (this.#dirty.size > 0) this.#schedule()
+  }
+
+  #serveSlice(feed: Feed): number {
+    let served = 1
+    for (const subscriber of feed.take(SLICE)) {
+      this.#serve(subscriber, feed)
+      served += 1
+    }
+    return served
+  }
+
+  // Brings a subscriber up to everything that has come in on all its channels, so that its ids only grow.
+  #serve(subscriber: Subscriber, feed: Feed): void {
+    const { seq } = subscriber
+    if (!subscriber.isLive || feed.lastSeq <= seq) return
+    const others = this.#dirty.size > 1 ? this.#othersOf(subscriber, feed) : NONE
+    if (others.length > 0) this.#serveSeveral(subscriber, [feed, ...others])
+    else this.#serveOne(subscriber, feed)
+    subscriber.seq = this.#history.head?.seq ?? seq
+  }
+
+  #serveOne(subscriber: Subscriber, feed: Feed): void {
+    const { batch, position, isForAll } = feed.batchSince(subscriber.seq)
+    if (batch === null) return
+    this.delivered += batch.frames.length
+    if (isForAll && subscriber.isPlain) subscriber.writeBatch(batch, position)
+    else subscriber.writeEntries(feed.since(subscriber.seq))
+  }
+
+  #serveSeveral(subscriber: Subscriber, feeds: readonly Feed[]): void {
+    const entries = feeds.flatMap((feed) => feed.since(subscriber.seq)).sort((a, b) => a.seq - b.seq)
+    this.delivered += entries.length
+    subscriber.writeEntries(entries)
+  }
+
+  #othersOf(subscriber: Subscriber, feed: Feed): Feed[] {
+    const joined = this.#joined.get(subscriber)
+    if (joined === undefined || joined.size === 1) return NONE
+    const [fewer, more] = joined.size <= this.#dirty.size ? [joined, this.#dirty] : [this.#dirty, joined]
+    const others: Feed[] = []
+    for (const other of fewer) {
+      if (other !== feed && more.has(other) && other.lastSeq > subscriber.seq) others.push(other)
+    }
+    return others
+  }
+}
+
+const NONE: Feed[] = []

@@ -1,0 +1,291 @@
+import type { Denial, Grant } from '../auth/authorizer.ts'
+import type { Channel } from '../channels/channel.ts'
+import type { Entry } from '../history/entry.ts'
+import type { History } from '../history/history.ts'
+import { comparePositions, formatPosition, type Position } from '../history/position.ts'
+import { type ChannelCursor, type Gap, Replay, type ReplayItem } from '../history/replay.ts'
+import type { ByeReason, GapReason } from '../protocol.ts'
+import type { Frame } from '../sse/frame.ts'
+import type { Batch, Outlet } from '../sse/outlet.ts'
+import { byeFrame, deniedFrame, gapFrame, pingFrame, subscribedFrame } from './frames.ts'
+import type { StreamStart } from './start.ts'
+
+/** Why a stream ended: the closed list of the log, the metric label and the tests. */
+export type EndReason = ByeReason | 'client' | 'poll'
+
+export type SubscriberHooks = {
+  onGranted(subscriber: Subscriber, channel: string): void
+  onEnded(subscriber: Subscriber, reason: EndReason): void
+  onGap(reason: GapReason): void
+  /** Something was written that a long-poll need not wait any longer for. */
+  onNews?(): void
+}
+
+export type SubscriberOptions = {
+  history: History
+  outlet: Outlet
+  socketId: string
+  start: StreamStart
+  /** Valid channels, once each. Public ones are granted at once, the others wait for a decision. */
+  channels: readonly Channel[]
+  /** Names of channels the page has just joined: nothing older than now. */
+  fresh: ReadonlySet<string>
+  heartbeatMs: number
+  /** Unsent bytes beyond which the stream ends with `bye slow`. */
+  backlogBytes: number
+  hooks: SubscriberHooks
+}
+
+/** A replay pauses while so many bytes wait for the reader; they do not count as backlog. */
+const REPLAY_WINDOW_BYTES = 64 * 1024
+/** Items told in one write, and writes in one turn of the event loop, during a replay. */
+const REPLAY_SLICE = 64
+const REPLAY_SLICES_PER_TURN = 8
+
+/**
+ * One page on one stream: its channels, decided or not, and how far they have been told. It is either live (the hub
+ * hands it batches) or catching up (it reads the log itself until it stands at the head).
+ */
+export class Subscriber {
+  readonly socketId: string
+  readonly outlet: Outlet
+  readonly heartbeatMs: number
+  /** While live, everything up to here has been told; the hub moves it on. */
+  seq: number
+  /** When the last frame was written, ms. */
+  writtenAtMs = Date.now()
+  #state: 'ahead' | 'catching-up' | 'live' | 'ended' = 'catching-up'
+  readonly #options: SubscriberOptions
+  readonly #history: History
+  readonly #granted = new Map<string, ChannelCursor>()
+  readonly #undecided = new Set<string>()
+  /** False while a channel is undecided or its replay is not through: ids are then `start~position`. */
+  #isPlain: boolean
+  /** The newest plain id of this stream. */
+  #lastId: Position | null
+  /** Where channels begin to be told, unless the page has just joined them. */
+  #startSeq: number
+  #replay: Replay | null = null
+
+  constructor(options: SubscriberOptions) {
+    this.#options = options
+    this.#history = options.history
+    this.socketId = options.socketId
+    this.outlet = options.outlet
+    this.heartbeatMs = options.heartbeatMs
+    if (options.start.isAhead) this.#state = 'ahead'
+    this.seq = options.start.seq
+    this.#startSeq = options.start.seq
+    for (const { name, kind } of options.channels) if (kind !== 'public') this.#undecided.add(name)
+    this.#isPlain = this.#undecided.size === 0
+    this.#lastId = this.#isPlain && !options.start.isForeign ? options.start.position : null
+  }
+
+  /** True when the hub may hand over what is new. */
+  get isLive(): boolean {
+    return this.#state === 'live'
+  }
+
+  /** True while this node has not heard as much as the client has. */
+  get isAhead(): boolean {
+    return this.#state === 'ahead'
+  }
+
+  get isEnded(): boolean {
+    return this.#state === 'ended'
+  }
+
+  /** True when the frames that everybody shares are right for this stream too. */
+  get isPlain(): boolean {
+    return this.#isPlain
+  }
+
+  /** True when every channel is granted or denied. */
+  get isDecided(): boolean {
+    return this.#undecided.size === 0
+  }
+
+  /** Grants the public channels and begins to tell what was missed. */
+  begin(): void {
+    const { start, channels } = this.#options
+    if (start.isForeign) this.#tellForeignGap()
+    for (const { name, kind } of channels) if (kind === 'public') this.#add(name, { allowed: true })
+    this.#catchUp()
+  }
+
+  /** Laravel has allowed the channel. */
+  grant(channel: string, grant: Grant): void {
+    if (this.isEnded || !this.#undecided.delete(channel)) return
+    this.#leaveLive()
+    this.#add(channel, grant)
+    this.#catchUp()
+  }
+
+  /** The channel is refused, for now or for good. The stream lives on. */
+  deny(channel: string, denial: Denial): void {
+    if (this.isEnded) return
+    this.#undecided.delete(channel)
+    this.#writeNews([deniedFrame(channel, denial)])
+    this.#leaveLive()
+    this.#catchUp()
+  }
+
+  /** This node has heard more: a cursor that was ahead may have been reached. */
+  headMoved(head: Position): void {
+    const { position } = this.#options.start
+    if (this.#state !== 'ahead' || comparePositions(head, position) < 0) return
+    const place = this.#history.locate(position)
+    if (place.kind === 'at') this.#startSeq = place.seq
+    this.seq = this.#startSeq
+    for (const cursor of this.#granted.values()) cursor.seq = Math.max(cursor.seq, this.seq)
+    this.#state = 'catching-up'
+    this.#catchUp()
+  }
+
+  /** Something is missing on all channels; the log knows where. */
+  holeFound(): void {
+    this.#leaveLive()
+    this.#catchUp()
+  }
+
+  /** The fast path: a batch that many subscribers share, up to `position`. Only while live and plain. */
+  writeBatch(batch: Batch, position: Position): void {
+    if (!this.#hasRoom()) return
+    this.#lastId = position
+    this.writtenAtMs = Date.now()
+    this.outlet.writeBatch(batch)
+    this.#options.hooks.onNews?.()
+  }
+
+  /** The slow path: with this stream's own ids, without what it sent itself. */
+  writeEntries(entries: readonly Entry[]): void {
+    const frames = this.#framesOf(entries.map((entry) => ({ entry })))
+    if (frames.length > 0 && this.#hasRoom()) this.#writeNews(frames)
+  }
+
+  /** Tells that the stream lives and how far it has come. */
+  ping(timeMs: number): void {
+    if (this.isEnded) return
+    const { head } = this.#history
+    const isAtHead = this.isLive && head !== null && this.seq === head.seq
+    this.#write([pingFrame({ time: timeMs }, isAtHead ? this.#newId(head.position) : null)])
+  }
+
+  /** Says goodbye and ends the stream. */
+  end(reason: ByeReason, retryAfterMs: number): void {
+    if (this.isEnded) return
+    this.outlet.end(byeFrame({ reason, retryAfterMs }))
+    this.close(reason)
+  }
+
+  /** The stream is over; nothing more is written. */
+  close(reason: EndReason): void {
+    if (this.isEnded) return
+    this.#state = 'ended'
+    this.#options.hooks.onEnded(this, reason)
+  }
+
+  #add(name: string, grant: Grant): void {
+    const { start, fresh } = this.#options
+    const isNew = fresh.has(name) || start.isForeign
+    const seq = isNew ? start.headSeq : this.#history.startOf(name, start.position, this.#startSeq)
+    this.#granted.set(name, { channel: name, seq })
+    this.#write([subscribedFrame(name, grant)])
+    this.#options.hooks.onGranted(this, name)
+  }
+
+  // While live the channels are told together; from here on each has a cursor of its own again.
+  #leaveLive(): void {
+    if (this.#state !== 'live') return
+    for (const cursor of this.#granted.values()) cursor.seq = this.seq
+    this.#replay = null
+    this.#state = 'catching-up'
+  }
+
+  #catchUp(): void {
+    if (this.#state !== 'catching-up') return
+    const isWaiting = this.#replay !== null
+    this.#replay = new Replay(this.#history, [...this.#granted.values()], this.#replay?.holeSeq ?? this.seq)
+    // A replay that waits for its reader goes on by itself, with the channels as they are then.
+    if (!isWaiting) this.#pump()
+  }
+
+  #pump(): void {
+    for (let slice = 0; this.#replay !== null && this.#state === 'catching-up'; slice += 1) {
+      if (this.outlet.pendingBytes >= REPLAY_WINDOW_BYTES) {
+        this.outlet.onceDrained(() => this.#pump())
+        return
+      }
+      if (slice === REPLAY_SLICES_PER_TURN) {
+        setImmediate(() => this.#pump())
+        return
+      }
+      const items = this.#replay.take(REPLAY_SLICE)
+      const frames = this.#framesOf(items)
+      if (frames.length > 0) this.#writeNews(frames)
+      if (items.length < REPLAY_SLICE) this.#goLive()
+    }
+  }
+
+  #goLive(): void {
+    this.#replay = null
+    this.seq = this.#history.head?.seq ?? this.seq
+    this.#state = 'live'
+    if (this.#isPlain || this.#undecided.size > 0) return
+    // The last channel is decided and told: from here on ids are plain, and this is the first.
+    this.#isPlain = true
+    this.ping(Date.now())
+  }
+
+  // The first thing such a stream has as an id: it names the head the stream goes on from.
+  #tellForeignGap(): void {
+    const { position } = this.#options.start
+    this.#options.hooks.onGap('restart')
+    this.#writeNews([gapFrame({ channels: null, reason: 'restart' }, this.#newId(position))])
+  }
+
+  #framesOf(items: readonly ReplayItem[]): Frame[] {
+    const frames: Frame[] = []
+    for (const item of items) {
+      const frame = 'gap' in item ? this.#gapFrame(item.gap) : this.#entryFrame(item.entry)
+      if (frame !== null) frames.push(frame)
+    }
+    return frames
+  }
+
+  #gapFrame({ position, channels, reason }: Gap): Frame {
+    this.#options.hooks.onGap(reason)
+    return gapFrame({ channels, reason }, this.#newId(position))
+  }
+
+  #entryFrame(entry: Entry): Frame | null {
+    if (entry.socket !== null && entry.socket === this.socketId) return null
+    if (!entry.hasId) return entry.frame
+    const id = this.#newId(entry.position)
+    return this.#isPlain || id === null ? entry.frame : entry.frameWithId(id)
+  }
+
+  // Plain ids strictly increase on a stream; where nothing moved since the last one, the client's cursor is right as it is.
+  #newId(position: Position): string | null {
+    if (!this.#isPlain) return `${formatPosition(this.#options.start.position)}~${formatPosition(position)}`
+    if (this.#lastId !== null && comparePositions(position, this.#lastId) <= 0) return null
+    this.#lastId = position
+    return formatPosition(position)
+  }
+
+  #hasRoom(): boolean {
+    if (this.outlet.pendingBytes <= this.#options.backlogBytes) return true
+    this.end('slow', 0)
+    return false
+  }
+
+  #writeNews(frames: readonly Frame[]): void {
+    this.#write(frames)
+    this.#options.hooks.onNews?.()
+  }
+
+  #write(frames: readonly Frame[]): void {
+    this.writtenAtMs = Date.now()
+    this.outlet.write(frames)
+  }
+}

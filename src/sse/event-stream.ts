@@ -1,0 +1,75 @@
+import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Frame } from './frame.ts'
+import { Batch, type Outlet } from './outlet.ts'
+
+const LAST_CHUNK = '0\r\n\r\n'
+
+/**
+ * One open `text/event-stream` response. Frames go straight to the socket: they bring their HTTP/1.1 chunk envelope
+ * along, built once for all streams, so a write costs one system call and no work per client.
+ */
+export class EventStream implements Outlet {
+  readonly #socket: Socket
+  readonly #isChunked: boolean
+  #isEnded = false
+
+  private constructor(socket: Socket, isChunked: boolean) {
+    this.#socket = socket
+    this.#isChunked = isChunked
+  }
+
+  /** Sends the head and the first frame in one piece. */
+  static open(
+    response: ServerResponse,
+    headers: Record<string, string | number | string[]>,
+    first: Frame,
+  ): EventStream | null {
+    const { socket } = response
+    if (socket === null || socket.destroyed) return null
+    socket.setNoDelay(true)
+    // An HTTP/1.0 client (nginx without proxy_http_version 1.1) knows no chunks: its response ends with the connection.
+    const isChunked = response.req.httpVersion !== '1.0'
+    const stream = new EventStream(socket, isChunked)
+    socket.cork()
+    response.writeHead(200, headers)
+    response.flushHeaders()
+    stream.write([first])
+    socket.uncork()
+    return stream
+  }
+
+  get pendingBytes(): number {
+    return this.#socket.writableLength
+  }
+
+  get isOpen(): boolean {
+    return !this.#isEnded && !this.#socket.destroyed
+  }
+
+  write(frames: readonly Frame[]): void {
+    this.writeBatch(new Batch(frames))
+  }
+
+  writeBatch(batch: Batch): void {
+    if (!this.isOpen) return
+    this.#socket.write(this.#isChunked ? batch.chunk : Buffer.concat(batch.frames.map((frame) => frame.bytes)))
+  }
+
+  onceDrained(callback: () => void): void {
+    if (this.#socket.writableNeedDrain) this.#socket.once('drain', callback)
+    else callback()
+  }
+
+  end(last?: Frame): void {
+    if (!this.isOpen) return
+    if (last !== undefined) this.write([last])
+    this.#isEnded = true
+    this.#socket.end(this.#isChunked ? LAST_CHUNK : '')
+    // A reader that has stopped reading would keep its unsent bytes for ever.
+    const socket = this.#socket
+    if (socket.writableLength > socket.writableHighWaterMark) setTimeout(() => socket.destroy(), GRACE_MS).unref()
+  }
+}
+
+const GRACE_MS = 5000
