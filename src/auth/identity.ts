@@ -17,7 +17,10 @@ export type IdentityQuestion = {
   readonly key?: string | undefined
   /** The request's headers, names in lower case; of these Authorization and Cookie count. */
   readonly headers: Readonly<Record<string, string | undefined>>
-  /** True when the browser would keep our cookie and send it back. */
+  /**
+   * True only when the browser will keep our cookie and send it back, so for pages of ours and for credentialed
+   * calls of listed origins. Where it will not, a key bound to the cookie is lost and every return is a new identity.
+   */
   readonly mayStoreCookie: boolean
   /** True when the page is of another site: the cookie is then `SameSite=None; Secure`. */
   readonly crossSite?: boolean

@@ -4,16 +4,10 @@ import { AuthQueue } from './auth-queue.ts'
 import type { Authorizer, AuthorizerSession, Credentials } from './authorizer.ts'
 import { deny } from './denial.ts'
 import { DenialLimit } from './denial-limit.ts'
+import { authAddress, type LaravelAddress } from './laravel-address.ts'
 import { type Answer, type DecisionReason, type Failure, type Judgement, judge } from './laravel-answer.ts'
 import { hasCredentials, laravelHeaders } from './laravel-headers.ts'
 import { type DecisionEvent, LaravelSession, type Wait, waitFor } from './laravel-session.ts'
-
-export type LaravelAddress = {
-  /** Laravel's base URL, a path below the host included. */
-  readonly url: string
-  /** The auth route: a path below the base URL, or an absolute URL. Default `/broadcasting/auth`. */
-  readonly endpoint?: string
-}
 
 export type LaravelCallOptions = LaravelAddress & {
   /** For a whole call, from connecting to the last byte. Default 10000. */
@@ -167,12 +161,6 @@ export class LaravelConnection {
   async close(): Promise<void> {
     await this.#agent.destroy()
   }
-}
-
-/** Where auth is asked: the endpoint below the base URL, unless it is a URL itself. */
-export function authAddress({ url, endpoint = '/broadcasting/auth' }: LaravelAddress): URL {
-  const isAbsolute = /^https?:\/\//i.test(endpoint)
-  return new URL(isAbsolute ? endpoint : `${url.replace(/\/+$/, '')}/${endpoint.replace(/^\/+/, '')}`)
 }
 
 async function readUpTo(body: Dispatcher.ResponseData['body'], maxBytes: number): Promise<Uint8Array | null> {

@@ -7,6 +7,8 @@ export type RedisAddress = {
   redis: string | null
   redisUsername: string | null
   redisPassword: string | null
+  /** TLS towards Sentinels' masters and cluster nodes; a `rediss://` URL says it itself. */
+  redisTls: boolean
   redisTlsCa: string | null
   redisSentinels: readonly string[]
   redisSentinelName: string
@@ -73,10 +75,16 @@ function shared(address: RedisAddress): RedisOptions {
     retryStrategy: retryDelayMs,
     ...(address.redisUsername === null ? {} : { username: address.redisUsername }),
     ...(address.redisPassword === null ? {} : { password: address.redisPassword }),
+    ...(address.redisTls ? { tls: authorityOf(address) } : {}),
   }
 }
 
-function endpointOf({ redis, redisUsername, redisPassword, redisTlsCa }: RedisAddress): RedisOptions {
+function authorityOf({ redisTlsCa }: RedisAddress): { ca?: Buffer } {
+  return redisTlsCa === null ? {} : { ca: readFileSync(redisTlsCa) }
+}
+
+function endpointOf(address: RedisAddress): RedisOptions {
+  const { redis, redisUsername, redisPassword } = address
   const url = new URL(redis ?? DEFAULT_URL)
   const login = {
     ...(url.username === '' || redisUsername !== null ? {} : { username: decodeURIComponent(url.username) }),
@@ -86,8 +94,8 @@ function endpointOf({ redis, redisUsername, redisPassword, redisTlsCa }: RedisAd
     return { ...login, path: decodeURIComponent(url.pathname), db: Number(url.searchParams.get('db') ?? 0) }
   }
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1') || '127.0.0.1'
-  const ca = redisTlsCa === null ? {} : { ca: readFileSync(redisTlsCa) }
-  const tls = url.protocol === 'rediss:' ? { tls: { ...(isIP(host) === 0 ? { servername: host } : {}), ...ca } } : {}
+  const name = isIP(host) === 0 ? { servername: host } : {}
+  const tls = url.protocol === 'rediss:' ? { tls: { ...name, ...authorityOf(address) } } : {}
   return { ...login, ...tls, host, port: Number(url.port || 6379), db: Number(url.pathname.slice(1) || 0) }
 }
 

@@ -100,8 +100,10 @@ export class RedisBroker implements Broker {
   }
 
   start(listener: BrokerListener): Promise<void> {
+    // Spelled out: the methods of a class are not its own, and a spread would leave them behind.
     this.#clock = new Clock({
-      ...listener,
+      onMessage: (message) => listener.onMessage(message),
+      onAdvance: (position) => listener.onAdvance(position),
       onHole: (position, reason) => {
         listener.onHole(position, reason)
         this.#settle?.resolve()

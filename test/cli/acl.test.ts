@@ -1,0 +1,87 @@
+import { Redis } from 'ioredis'
+import { pino } from 'pino'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { RedisBroker } from '../../src/broker/redis.ts'
+import { acl, minimumAcl } from '../../src/cli/acl.ts'
+import { defaultConfig } from '../../src/config.ts'
+import { requirePart } from '../support/parts.ts'
+import { runCommand } from '../support/program.ts'
+import { type RedisServer, startRedis } from '../support/redis.ts'
+
+describe('minimumAcl', () => {
+  it('escapes what a pattern would read as more than a letter', () => {
+    const line = minimumAcl({ prefix: 'app[1]*_', username: 'gateway' })
+    expect(line).toMatch(
+      /^ACL SETUSER gateway reset on >PASSWORD ~app\\\[1\\\]\\\*_sse:\* &app\\\[1\\\]\\\*_\* \+psubscribe /,
+    )
+  })
+
+  it('allows the commands of a cluster only where there is one', () => {
+    const options = { prefix: '', username: 'gateway' }
+    expect(minimumAcl(options)).not.toContain('cluster')
+    expect(minimumAcl({ ...options, isCluster: true })).toContain('+cluster|slots')
+  })
+})
+
+describe('acl', () => {
+  it('prints the rule for the configured prefix and user', async () => {
+    const { code, out, err } = await runCommand(acl, ['--redis', 'redis://h', '--redis-username', 'sse'], {
+      env: { REDIS_PREFIX: 'shop_' },
+    })
+    expect(code).toBe(0)
+    expect(out).toBe(`${minimumAcl({ prefix: 'shop_', username: 'sse' })}\n`)
+    expect(err).toMatch(/password of your own/)
+  })
+
+  it('refuses a prefix that no rule can hold', async () => {
+    const { code, err } = await runCommand(acl, ['--redis-prefix', 'my shop_'])
+    expect(code).toBe(2)
+    expect(err).toMatch(/no spaces/)
+  })
+})
+
+describe.runIf(requirePart('redis'))('the rule on a real Redis', () => {
+  const PREFIX = 'app[1]*_'
+  let server: RedisServer
+  let url: string
+
+  beforeAll(async () => {
+    server = await startRedis()
+    const line = minimumAcl({ prefix: PREFIX, username: 'gateway' }).replace('>PASSWORD', '>hunter2')
+    expect(await server.cli(...line.split(' '))).toBe('OK')
+    url = server.url.replace('//', '//gateway:hunter2@')
+  })
+  afterAll(() => server?.close())
+
+  it('lets the whole broker work', async () => {
+    const config = defaultConfig({ redis: url, redisPrefix: PREFIX })
+    const complaints: string[] = []
+    const logger = pino({ level: 'warn' }, { write: (line: string) => complaints.push(line) })
+    const broker = new RedisBroker(config, { logger })
+    let hear: (message: string) => void = () => {}
+    const heard = new Promise<string>((resolve) => {
+      hear = resolve
+    })
+    await broker.start({
+      onMessage: ({ channel, payload }) => hear(`${channel} ${payload}`),
+      onAdvance: () => {},
+      onHole: () => {},
+    })
+    await broker.publish(['orders'], '{}')
+    expect(await heard).toBe('orders {}')
+    expect(await broker.sharedSecret()).toMatch(/^.{20,}$/)
+    expect(complaints).toEqual([])
+    await broker.stop()
+  })
+
+  it('allows nothing else', async () => {
+    const redis = new Redis(url, { protocol: 2, disableClientInfo: true, enableReadyCheck: false })
+    await expect(redis.get('app[1]*_cache:secret')).rejects.toThrow(/NOPERM/)
+    await expect(redis.publish('other', 'x')).rejects.toThrow(/NOPERM/)
+    await expect(redis.publish('app1_orders', 'x')).rejects.toThrow(/NOPERM/)
+    await expect(redis.psubscribe('*')).rejects.toThrow(/NOPERM/)
+    await expect(redis.del('app[1]*_sse:clock')).rejects.toThrow(/NOPERM/)
+    await expect(redis.flushall()).rejects.toThrow(/NOPERM/)
+    redis.disconnect()
+  })
+})

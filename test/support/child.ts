@@ -1,0 +1,107 @@
+import { spawn } from 'node:child_process'
+import { createServer } from 'node:net'
+
+/** A process a test started. It ends with its whole process group, by its own pid. */
+export type Child = {
+  pid: number
+  /** What it wrote so far to stdout and stderr. */
+  log(): string
+  /** Resolves with the exit code, null after a signal. */
+  exited: Promise<number | null>
+  hasExited(): boolean
+  /**
+   * Signals the process group and resolves when the process is gone. Whatever is left after 3 s is killed. May be
+   * called twice.
+   */
+  stop(signal?: NodeJS.Signals): Promise<void>
+}
+
+export type ChildOptions = { cwd?: string; env?: Record<string, string | undefined> }
+
+export async function startChild(command: string, args: string[], options: ChildOptions = {}): Promise<Child> {
+  const child = spawn(command, args, { ...options, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  await new Promise((resolve, reject) => child.once('spawn', resolve).once('error', reject))
+
+  const pid = child.pid as number
+  let log = ''
+  let hasExited = false
+  const collect = (chunk: Buffer) => {
+    log += chunk
+  }
+  child.stdout.on('data', collect)
+  child.stderr.on('data', collect)
+
+  const killGroup = (signal: NodeJS.Signals) => {
+    try {
+      process.kill(-pid, signal)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    }
+  }
+  // A test run that is interrupted leaves nothing behind either.
+  const killAtExit = () => killGroup('SIGKILL')
+  process.once('exit', killAtExit)
+
+  const exited = new Promise<number | null>((resolve) => {
+    child.once('exit', (code) => {
+      hasExited = true
+      process.removeListener('exit', killAtExit)
+      resolve(code)
+    })
+  })
+
+  return {
+    pid,
+    log: () => log,
+    exited,
+    hasExited: () => hasExited,
+    stop: async (signal = 'SIGTERM') => {
+      if (!hasExited) killGroup(signal)
+      const impatience = setTimeout(killAtExit, 3000)
+      await exited
+      clearTimeout(impatience)
+    },
+  }
+}
+
+/**
+ * Starts something on a free port of 127.0.0.1 and resolves once `isReady` says so. The port can be taken between its
+ * choice and its use, so a process that ends at once is started again on another.
+ */
+export async function startOnFreePort(
+  start: (port: number) => Promise<Child>,
+  isReady: (port: number) => Promise<boolean>,
+): Promise<{ child: Child; port: number }> {
+  for (let attempt = 1; ; attempt++) {
+    const port = await freePort()
+    const child = await start(port)
+    try {
+      await untilReady(child, () => isReady(port))
+      return { child, port }
+    } catch (error) {
+      await child.stop('SIGKILL')
+      if (attempt === 3) throw error
+    }
+  }
+}
+
+/** Asks `isReady` until it says yes; fails when the process ends or 20 s have passed. */
+export async function untilReady(child: Child, isReady: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 20_000
+  while (!(await isReady())) {
+    if (child.hasExited()) throw new Error(`The process ended before it was ready:\n${child.log()}`)
+    if (Date.now() > deadline) throw new Error(`The process was not ready within 20 s:\n${child.log()}`)
+    // Another program gets ready: there is no event to wait for.
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+/** A port of 127.0.0.1 that nobody uses at this moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  if (address === null || typeof address === 'string') throw new Error('The system gave no port.')
+  return address.port
+}

@@ -1,0 +1,35 @@
+import { defineConfig } from 'vitest/config'
+import { findParts } from './support/parts.ts'
+
+const env = { TEST_PARTS: findParts() }
+
+export default defineConfig({
+  root: `${import.meta.dirname}/..`,
+  test: {
+    reporters: ['default', './test/support/summary-reporter.ts'],
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          env,
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/e2e/**', '**/node_modules/**'],
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          env,
+          include: ['test/e2e/**/*.test.ts'],
+          exclude: ['**/vendor/**', '**/node_modules/**'],
+          // Each file runs a Redis, a PHP and sometimes a browser of its own: two at a time fill two cores.
+          maxWorkers: 2,
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+})
