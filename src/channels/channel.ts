@@ -24,10 +24,11 @@ export type ChannelRules = {
 /** Names of the gateway's own traffic on Redis. */
 export const RESERVED_PREFIX = 'sse:'
 
-// Spaces of all sorts as well: Laravel trims `private-orders.7 ` before it authorizes, so a name
-// that ends in one would be judged as another channel than the one delivered.
+// Spaces of all sorts as well, and what Laravel's Str::trim takes for one: Laravel trims `private-orders.7 ` before it
+// authorizes, so a name that ends in one would be judged as another channel than the one delivered.
 // U+FFFD is what is left of bytes that were no UTF-8.
-const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Z}\uFFFD]/u
+const UNPRINTABLE =
+  /[\p{Cc}\p{Cf}\p{Cs}\p{Z}\uFFFD]|[\u115F\u1160\u2065\u2800\u3164\uFFA0\u{1D159}]|\u034F|\u17B4|\u17B5/u
 const GUARDED = /^(private|presence)-/
 const GUARDED_ANYWHERE = /(private|presence)-/i
 

@@ -10,11 +10,14 @@ export type HttpCaller = Caller & {
 }
 
 const LOOPBACK_ADDRESS = /^(127\.|::1$|::ffff:127\.)/
+const GONE = ''
 const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i
 
 export function describeRequest(request: FastifyRequest, trustProxy: readonly string[]): HttpCaller {
   const headers = flatten(request.headers)
-  const { remoteAddress } = request.raw.socket
+  const { socket } = request.raw
+  // Only a Unix socket has no peer address while it lives; a connection that is gone must not pass for one.
+  const remoteAddress = socket.destroyed ? GONE : socket.remoteAddress
   const caller = describeCaller({ remoteAddress, headers, encrypted: request.protocol === 'https' }, trustProxy)
   // The Host as well: with DNS rebinding a page elsewhere speaks to loopback under its own name.
   const isLoopback = remoteAddress !== undefined && LOOPBACK_ADDRESS.test(remoteAddress)
