@@ -28,6 +28,8 @@ export type GatewayParts = { readonly broker?: Broker; readonly authorizer?: Aut
 
 /** How often the log forgets what is too old and the backlog of all streams is looked at. */
 const UPKEEP_MS = 1000
+/** How long connections get to close by themselves at the end. */
+const CLOSE_MS = 1000
 
 /** Builds every part once. Nothing connects, listens or starts a timer before `start`. */
 export async function createGateway(config: Config, logger: Logger, parts: GatewayParts = {}): Promise<Gateway> {
@@ -87,10 +89,17 @@ export class Gateway {
     heartbeat.stop()
     if (this.#upkeep !== null) clearInterval(this.#upkeep)
     await authorizer.stop()
-    await Promise.all([this.#app.close(), this.#admin?.close()])
+    await Promise.all([close(this.#app), this.#admin === null ? null : close(this.#admin)])
     await broker.stop()
     if (config.socket !== null) rmSync(config.socket, { force: true })
   }
+}
+
+// Goodbyes that are still on their way get a moment; a client that does not hang up does not hold up the end.
+async function close(app: FastifyInstance): Promise<void> {
+  const impatience = setTimeout(() => app.server.closeAllConnections(), CLOSE_MS)
+  await app.close()
+  clearTimeout(impatience)
 }
 
 function buildServices(config: Config, logger: Logger, parts: GatewayParts): Services {

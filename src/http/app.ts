@@ -83,8 +83,7 @@ export function createServer(services: Services): FastifyInstance {
     frameworkErrors: (error, request, reply) =>
       refuse(services, error, request as FastifyRequest, reply as FastifyReply),
     clientErrorHandler: (error, socket) => answerClientError(error, socket),
-    // Streams never end by themselves; the gateway ends them before it closes the server.
-    forceCloseConnections: true,
+    forceCloseConnections: 'idle',
     return503OnClosing: false,
   })
   app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) =>

@@ -152,6 +152,7 @@ function runStream(services: Services, admitted: Admitted, { outlet, poll, reply
         endStream(services, admitted, reason)
       },
       onGap: (reason) => metrics.gaps.inc({ reason }),
+      settledSeq: () => hub.settledSeq,
       ...(poll === null ? {} : { onNews: () => poll.gotNews() }),
     },
   })
@@ -189,9 +190,11 @@ function decideChannels(services: Services, { subscriber, session, poll }: Askin
   }
 }
 
-function denyChannel({ metrics }: Services, subscriber: Subscriber, name: string, denial: Denial): void {
+function denyChannel({ metrics, lifeLog }: Services, subscriber: Subscriber, name: string, denial: Denial): void {
   if (subscriber.isEnded) return
-  metrics.denied.inc({ code: denial.code })
+  const { code, status } = denial
+  metrics.denied.inc({ code })
+  lifeLog.write({ socketId: subscriber.socketId, channel: name.slice(0, 200), code, status }, 'channel denied')
   subscriber.deny(name, denial)
 }
 

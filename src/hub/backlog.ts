@@ -1,5 +1,5 @@
 import type { Hub } from './hub.ts'
-import type { Subscriber } from './subscriber.ts'
+import { SLOW_RETRY_MS, type Subscriber } from './subscriber.ts'
 
 /** Unsent bytes of all streams. */
 export function backlogBytes(hub: Hub): number {
@@ -21,6 +21,6 @@ export function boundBacklog(hub: Hub, maxBytes: number): void {
 
 function end(subscriber: Subscriber): number {
   const { pendingBytes } = subscriber.outlet
-  subscriber.end('slow', 0)
+  subscriber.end('slow', SLOW_RETRY_MS)
   return pendingBytes
 }

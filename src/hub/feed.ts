@@ -20,6 +20,11 @@ export class Feed {
   #roundSeq = 0
   #cached: { from: number; to: number; made: FeedBatch } | null = null
 
+  /** The oldest entry that not everybody has been handed. */
+  get firstSeq(): number {
+    return this.#recent[0]?.seq ?? Number.POSITIVE_INFINITY
+  }
+
   get lastSeq(): number {
     return this.#recent.at(-1)?.seq ?? 0
   }

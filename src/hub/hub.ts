@@ -22,6 +22,7 @@ export class Hub {
   readonly #dirty = new Set<Feed>()
   readonly #ahead = new Set<Subscriber>()
   #isScheduled = false
+  #heardSeq = 0
   /** Frames handed to subscribers since the start. */
   delivered = 0
 
@@ -39,6 +40,13 @@ export class Hub {
 
   has(channel: string): boolean {
     return this.#feeds.has(channel)
+  }
+
+  /** Everything up to here has been handed to every live subscriber. */
+  get settledSeq(): number {
+    let seq = this.#heardSeq
+    for (const feed of this.#dirty) seq = Math.min(seq, feed.firstSeq - 1)
+    return seq
   }
 
   subscribers(): IterableIterator<Subscriber> {
@@ -75,6 +83,7 @@ export class Hub {
   /** Hands an entry to everybody on its channel, at the end of this turn. */
   deliver(entry: Entry): void {
     this.headMoved()
+    this.#heardSeq = entry.seq
     const feed = this.#feeds.get(entry.channel)
     if (feed === undefined) return
     feed.push(entry)

@@ -17,6 +17,8 @@ export type SubscriberHooks = {
   onGranted(subscriber: Subscriber, channel: string): void
   onEnded(subscriber: Subscriber, reason: EndReason): void
   onGap(reason: GapReason): void
+  /** Everything up to here has been handed to every live subscriber. */
+  settledSeq(): number
   /** Something was written that a long-poll need not wait any longer for. */
   onNews?(): void
 }
@@ -41,6 +43,8 @@ const REPLAY_WINDOW_BYTES = 64 * 1024
 /** Items told in one write, and writes in one turn of the event loop, during a replay. */
 const REPLAY_SLICE = 64
 const REPLAY_SLICES_PER_TURN = 8
+/** When a reader that was too slow may come back. */
+export const SLOW_RETRY_MS = 1000
 
 /**
  * One page on one stream: its channels, decided or not, and how far they have been told. It is either live (the hub
@@ -124,8 +128,9 @@ export class Subscriber {
   /** The channel is refused, for now or for good. The stream lives on. */
   deny(channel: string, denial: Denial): void {
     if (this.isEnded) return
-    this.#undecided.delete(channel)
     this.#writeNews([deniedFrame(channel, denial)])
+    // A name that nobody was asked about changes nothing, and it is refused before the stream begins.
+    if (!this.#undecided.delete(channel)) return
     this.#leaveLive()
     this.#catchUp()
   }
@@ -166,6 +171,7 @@ export class Subscriber {
   /** Tells that the stream lives and how far it has come. */
   ping(timeMs: number): void {
     if (this.isEnded) return
+    this.#settle()
     const { head } = this.#history
     const isAtHead = this.isLive && head !== null && this.seq === head.seq
     this.#write([pingFrame({ time: timeMs }, isAtHead ? this.#newId(head.position) : null)])
@@ -197,9 +203,16 @@ export class Subscriber {
   // While live the channels are told together; from here on each has a cursor of its own again.
   #leaveLive(): void {
     if (this.#state !== 'live') return
+    this.#settle()
     for (const cursor of this.#granted.values()) cursor.seq = this.seq
     this.#replay = null
     this.#state = 'catching-up'
+  }
+
+  // The hub moves `seq` on when it serves one of our channels. Without a look at the others a quiet stream would stand
+  // where it began: its cursor would grow old, and what other channels lose would look like a gap of its own.
+  #settle(): void {
+    if (this.isLive) this.seq = Math.max(this.seq, this.#options.hooks.settledSeq())
   }
 
   #catchUp(): void {
@@ -275,7 +288,7 @@ export class Subscriber {
 
   #hasRoom(): boolean {
     if (this.outlet.pendingBytes <= this.#options.backlogBytes) return true
-    this.end('slow', 0)
+    this.end('slow', SLOW_RETRY_MS)
     return false
   }
 

@@ -67,7 +67,7 @@ export class Relay implements BrokerListener {
   // The new order counts from behind the old one (a clock set back): ids would go back too, so the streams end
   // and come back with a cursor that is told of the gap.
   #startOver(): void {
-    this.#options.hub.endAll('expired', () => Math.floor(Math.random() * SPREAD_MS))
+    this.#options.hub.endAll('expired', () => 500 + Math.floor(Math.random() * SPREAD_MS))
     this.#options.history.clear()
   }
 
