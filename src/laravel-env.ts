@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import dotenv from 'dotenv'
 import type { Given } from './arguments.ts'
+import { describeObstacles } from './laravel-obstacles.ts'
 import { type Prefix, readPrefix } from './laravel-prefix.ts'
 
 /** Facts that diagnostics use. Holds no secret. */
@@ -24,15 +25,18 @@ export type LaravelEnv = {
   readonly notes: readonly string[]
 }
 
-type Env = Readonly<Record<string, string | undefined>>
+export type Env = Readonly<Record<string, string | undefined>>
+/** Text of a file of the application, or null when it cannot be read. */
+export type ReadFile = (path: string) => string | null
 
 /** Reads the application in this folder, or null when it has no readable `.env`. */
 export function readLaravelEnv(directory: string): LaravelEnv | null {
   const text = readText(join(directory, '.env'))
   if (text === null) return null
   const env = parseLaravelEnv(text)
-  const app = describeApp(directory, env)
-  const prefix = readPrefix(env, (file) => readText(join(directory, file)))
+  const readFile = (file: string) => readText(join(directory, file))
+  const app = describeApp(directory, env, readFile)
+  const prefix = readPrefix(env, readFile)
   const redis = app.broadcastConnection === 'redis' ? redisOptions(env) : {}
   const options = { ...redis, ...addressOptions(env), ...credentialOptions(env), ...prefixOption(prefix) }
   return {
@@ -44,7 +48,7 @@ export function readLaravelEnv(directory: string): LaravelEnv | null {
       ]),
     ),
     alternativePrefixes: prefix.alternatives,
-    notes: [...prefix.notes, ...broadcastNotes(app, readText(join(directory, 'config/broadcasting.php')))],
+    notes: [...prefix.notes, ...describeObstacles(app, env, readFile)],
   }
 }
 
@@ -83,13 +87,13 @@ export function setting(env: Env, name: string): string | null {
 /** For each option the variable that answers it and its text. */
 type Answers = Record<string, [variable: string, value: string]>
 
-function describeApp(directory: string, env: Env): LaravelApp {
+function describeApp(directory: string, env: Env, readFile: ReadFile): LaravelApp {
   return {
     directory,
     name: setting(env, 'APP_NAME'),
     url: setting(env, 'APP_URL'),
     broadcastConnection: setting(env, 'BROADCAST_CONNECTION') ?? setting(env, 'BROADCAST_DRIVER'),
-    queueConnection: setting(env, 'QUEUE_CONNECTION'),
+    queueConnection: setting(env, 'QUEUE_CONNECTION') ?? defaultQueue(readFile),
   }
 }
 
@@ -141,30 +145,10 @@ function prefixOption({ value, variable }: Prefix): Answers {
   return value === null ? {} : { redisPrefix: [variable, value] }
 }
 
-function broadcastNotes(app: LaravelApp, broadcasting: string | null): string[] {
-  const { broadcastConnection, queueConnection } = app
-  const notes: string[] = []
-  if (broadcastConnection === null || broadcastConnection === 'log') {
-    const what =
-      broadcastConnection === null ? 'no BROADCAST_CONNECTION' : `BROADCAST_CONNECTION=${broadcastConnection}`
-    notes.push(
-      `Laravel's .env has ${what}: broadcasts go nowhere and the auth route answers everybody with an empty 200; set it to redis, reverb or pusher.`,
-    )
-  } else if (broadcastConnection !== 'redis') {
-    notes.push(
-      `Laravel broadcasts through "${broadcastConnection}", so its REDIS_* settings are not used; it must publish to this gateway's /apps address.`,
-    )
-  } else if (broadcasting !== null && !/['"]driver['"]\s*=>\s*['"]redis['"]/.test(broadcasting)) {
-    notes.push(
-      "Laravel's config/broadcasting.php has no redis connection; add to `connections`: 'redis' => ['driver' => 'redis', 'connection' => 'default'].",
-    )
-  }
-  if (queueConnection !== null && queueConnection !== 'sync') {
-    notes.push(
-      `Laravel's .env has QUEUE_CONNECTION=${queueConnection}: events that implement ShouldBroadcast wait until a worker runs (php artisan queue:work).`,
-    )
-  }
-  return notes
+/** `database` since Laravel 11, `sync` before. */
+function defaultQueue(readFile: ReadFile): string | null {
+  const queue = readFile('config/queue.php') ?? readFile('vendor/laravel/framework/config/queue.php') ?? ''
+  return /env\(\s*['"]QUEUE_CONNECTION['"]\s*,\s*['"](\w+)['"]/.exec(queue)?.[1] ?? null
 }
 
 function readText(path: string): string | null {

@@ -21,7 +21,7 @@ export class Metrics {
   readonly refused = this.#counter('requests_refused_total', 'Requests refused, by code.', ['code'])
   readonly denied = this.#counter('channels_denied_total', 'Channels refused on a stream, by code.', ['code'])
   readonly received = this.#counter('broadcasts_received_total', 'Broadcasts heard from the broker.', [])
-  readonly ignored = this.#counter('messages_ignored_total', 'Messages heard that are no broadcasts.', ['reason'])
+  readonly ignored = this.#counter('messages_ignored_total', 'Messages heard and passed over, by reason.', ['reason'])
   readonly gaps = this.#counter('gaps_total', 'Gap frames written, by reason.', ['reason'])
   readonly holes = this.#counter('broker_holes_total', 'Times the order of the broker broke off.', ['reason'])
   readonly relayLost = this.#counter('relay_lost_total', 'Times the relay connection was lost.', [])

@@ -200,13 +200,37 @@ describe('slug', () => {
 describe('notes', () => {
   const notes = (env: string, files = {}) => read(env, files).notes.join('\n')
 
-  it('name what keeps broadcasts from arriving', () => {
-    expect(notes('BROADCAST_CONNECTION=log')).toMatch(/BROADCAST_CONNECTION=log: broadcasts go nowhere/)
-    expect(notes('')).toMatch(/no BROADCAST_CONNECTION/)
+  it('name a broadcaster that sends nothing, as the .env writes it', () => {
+    expect(notes('BROADCAST_CONNECTION=log')).toMatch(/has BROADCAST_CONNECTION=log: broadcasts go nowhere/)
+    expect(notes('BROADCAST_CONNECTION=null')).toMatch(/has BROADCAST_CONNECTION=null: broadcasts go nowhere/)
+    expect(notes('BROADCAST_DRIVER=log')).toMatch(/has BROADCAST_DRIVER=log: broadcasts go nowhere/)
+    expect(notes('')).toMatch(/has no BROADCAST_CONNECTION: broadcasts go nowhere/)
+  })
+
+  it('name the address for a broadcaster that sends by HTTP', () => {
     expect(notes('BROADCAST_CONNECTION=reverb')).toMatch(/must publish to this gateway's \/apps/)
-    expect(notes('BROADCAST_CONNECTION=redis\nQUEUE_CONNECTION=database')).toMatch(/queue:work/)
-    const without = { 'config/broadcasting.php': "<?php return ['connections' => ['log' => ['driver' => 'log']]];" }
-    expect(notes('BROADCAST_CONNECTION=redis', without)).toMatch(/'redis' => \['driver' => 'redis'/)
+  })
+
+  it('name the worker a queue needs, also the one Laravel has by default', () => {
+    const redis = 'BROADCAST_CONNECTION=redis'
+    const files = { 'vendor/laravel/framework/config/queue.php': "'default' => env('QUEUE_CONNECTION', 'database')," }
+    expect(notes(`${redis}\nQUEUE_CONNECTION=redis`)).toMatch(/QUEUE_CONNECTION=redis: .*queue:work/)
+    expect(notes(redis, files)).toMatch(/QUEUE_CONNECTION=database: .*queue:work/)
+    expect(notes(`${redis}\nQUEUE_CONNECTION=deferred`, files)).toBe('')
+    const own = { ...files, 'config/queue.php': "'default' => env('QUEUE_CONNECTION', 'sync')," }
+    expect(notes(redis, own)).toBe('')
+  })
+
+  it('give the line for a configuration without a redis connection', () => {
+    const without = "<?php return ['connections' => ['log' => ['driver' => 'log']]];"
+    const line = /'redis' => \['driver' => 'redis', 'connection' => 'default'\]/
+    const own = notes('BROADCAST_CONNECTION=redis', { 'config/broadcasting.php': without })
+    expect(own).toMatch(line)
+    const framework = notes('BROADCAST_CONNECTION=redis', {
+      'vendor/laravel/framework/config/broadcasting.php': without,
+    })
+    expect(framework).toMatch(line)
+    expect(framework).toMatch(/php artisan config:publish broadcasting/)
   })
 
   it('are none when all is well', () => {

@@ -8,15 +8,27 @@ import { type Answer, type Failure, isLogin, judge } from './laravel-answer.ts'
 const CHANNEL = { name: 'private-laravel-echo-sse-probe', kind: 'private' } as const
 const SOCKET_ID = '1.1'
 
-/** Null when all is well, else what to do. Never rejects. */
-export async function probeLaravel(options: LaravelCallOptions): Promise<{ readonly sentence: string } | null> {
+export type ProbeFinding = {
+  /** What to do. */
+  readonly sentence: string
+  /** True while Laravel may just not be up yet. */
+  readonly mayPass: boolean
+}
+
+/** Null when all is well. Never rejects; a signal that is aborted ends the call. */
+export async function probeLaravel(options: LaravelCallOptions, signal?: AbortSignal): Promise<ProbeFinding | null> {
   const laravel = new LaravelConnection(options)
+  const close = () => laravel.close()
+  signal?.addEventListener('abort', close, { once: true })
   try {
     const reply = await laravel.ask(CHANNEL, nobody(laravel.address), SOCKET_ID)
     const sentence =
       'failure' in reply ? sentenceForFailure(reply, laravel.address) : sentenceFor(reply, laravel.address)
-    return sentence === null ? null : { sentence }
+    return sentence === null
+      ? null
+      : { sentence, mayPass: 'failure' in reply || [502, 503, 504].includes(reply.status) }
   } finally {
+    signal?.removeEventListener('abort', close)
     await laravel.close()
   }
 }

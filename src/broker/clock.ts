@@ -65,8 +65,10 @@ export class Clock {
       this.#keepUnplaced({ channel, payload })
       return
     }
-    this.#position = { ...this.#position, count: this.#position.count + 1 }
-    this.#listener.onMessage({ channel, payload, position: this.#position, hasId: true })
+    const { epoch, marker, count } = this.#position
+    const position = { epoch, marker, count: count + 1 }
+    this.#position = position
+    this.#listener.onMessage({ channel, payload, position, hasId: true })
   }
 
   marker(marker: Marker): void {

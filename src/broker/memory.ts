@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { GatewayError } from '../errors.ts'
 import type { Broker, BrokerListener } from './broker.ts'
 
 /** The embedded broker: what is published here is heard here, and nowhere else. */
@@ -20,11 +21,12 @@ export class MemoryBroker implements Broker {
   }
 
   async publish(channels: readonly string[], payload: string): Promise<void> {
+    if (this.#listener === null) throw new GatewayError('broker_unavailable')
     const bytes = Buffer.from(payload)
     for (const channel of channels) {
       this.#count += 1
       const position = { epoch: this.#epoch, marker: 0, count: this.#count }
-      this.#listener?.onMessage({ channel, payload: bytes, position, hasId: true })
+      this.#listener.onMessage({ channel, payload: bytes, position, hasId: true })
     }
   }
 

@@ -17,12 +17,13 @@ export type RedisAddress = {
 }
 
 export type Commands = Redis | Cluster
+export type RedisNode = { readonly host: string; readonly port: number }
 
 const MAX_RETRY_MS = 2000
 const DEFAULT_URL = 'redis://127.0.0.1:6379'
 
 /** A plain connection to one server: the master the Sentinels name, `node` of a cluster, or the server of the URL. */
-export function openRedis(address: RedisAddress, extra: RedisOptions, node?: { host: string; port: number }): Redis {
+export function openRedis(address: RedisAddress, extra: RedisOptions, node?: RedisNode): Redis {
   const options = { ...shared(address), ...extra }
   if (node !== undefined) return create({ ...options, ...node })
   if (address.redisSentinels.length > 0) {
@@ -38,7 +39,11 @@ export function openRedis(address: RedisAddress, extra: RedisOptions, node?: { h
 
 // The cast fills in the default of a type parameter that the options type leaves open.
 function create(options: RedisOptions): Redis {
-  return new Redis(options as RedisOptions & { replyMapping: 'legacy' })
+  const redis = new Redis(options as RedisOptions & { replyMapping: 'legacy' })
+  // A TLS stream that is ended during its handshake fails twice, and ioredis listens once: the second would be
+  // an uncaught exception.
+  redis.on('connecting', () => setImmediate(() => redis.stream?.on('error', () => {})))
+  return redis
 }
 
 /** The connection for commands: a cluster client where there is a cluster. */
@@ -50,6 +55,12 @@ export function openCommands(address: RedisAddress, extra: RedisOptions): Comman
     lazyConnect: true,
     clusterRetryStrategy: retryDelayMs,
   })
+}
+
+/** The database that holds the gateway's keys. Pub/sub knows no databases. */
+export function databaseOf(address: RedisAddress): number {
+  const isNamed = address.redisCluster.length === 0 && address.redisSentinels.length === 0
+  return isNamed ? (endpointOf(address).db ?? 0) : 0
 }
 
 /** Text for logs and sentences: where Redis is, without user and password. */
@@ -99,7 +110,7 @@ function endpointOf(address: RedisAddress): RedisOptions {
   return { ...login, ...tls, host, port: Number(url.port || 6379), db: Number(url.pathname.slice(1) || 0) }
 }
 
-function hostAndPort(text: string): { host: string; port: number } {
+function hostAndPort(text: string): RedisNode {
   const colon = text.lastIndexOf(':')
   return { host: text.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), port: Number(text.slice(colon + 1)) }
 }

@@ -66,11 +66,8 @@ export class Entry {
     this.#payload = null
     if (broadcast === null) return
     this.#socket = broadcast.socket
-    this.#frame = new Frame(encodeFrame({ ...this.#id(), data: dataOf(this.channel, broadcast) }))
-  }
-
-  #id(): { id: string } | undefined {
-    return this.hasId ? { id: formatPosition(this.position) } : undefined
+    const data = dataOf(this.channel, broadcast)
+    this.#frame = new Frame(encodeFrame(this.hasId ? { id: formatPosition(this.position), data } : { data }))
   }
 }
 

@@ -34,6 +34,7 @@ const MAX_HOLES = 64
 // Markers come about every two seconds; no other node can have heard five minutes more than this one.
 // Without markers (one process) nobody can be ahead at all.
 const MAX_MARKERS_AHEAD = 150
+const DROPPED_BYTES = 1024 * 1024
 
 /**
  * The log: what was heard on every channel, in order, bounded, whether or not anybody listens.
@@ -46,6 +47,8 @@ export class History {
   /** Every entry in order of arrival, with some that their ring has dropped already. */
   #log: Entry[] = []
   #logStart = 0
+  /** Bytes of dropped entries that `#log` still holds. */
+  #droppedBytes = 0
   #holes: Hole[] = []
   #sharedFloor: Floor | null = null
   #head: HistoryHead | null = null
@@ -77,12 +80,13 @@ export class History {
 
   append(channel: string, payload: Buffer, position: Position, hasId: boolean): Entry {
     const seq = this.#nextSeq()
-    const entry = new Entry({ seq, position, hasId, channel, payload, receivedAtMs: this.#now() })
+    const ring = this.#ringFor(channel)
+    // The ring's own string: another copy of the name would stay with every entry.
+    const entry = new Entry({ seq, position, hasId, channel: ring.channel, payload, receivedAtMs: this.#now() })
     this.#head = { seq, position }
     this.#log.push(entry)
     this.#sizeBytes += entry.sizeBytes
     this.#length += 1
-    const ring = this.#ringFor(channel)
     ring.push(entry)
     this.#trim(ring)
     return entry
@@ -143,6 +147,7 @@ export class History {
     this.#rings.clear()
     this.#log = []
     this.#logStart = 0
+    this.#droppedBytes = 0
     this.#holes = []
     this.#sharedFloor = null
     this.#sizeBytes = 0
@@ -186,11 +191,14 @@ export class History {
     return this.#log[this.#logStart]
   }
 
-  // Entries dropped in the middle (a busy channel beside a quiet one) must not stay until the quiet one ages.
+  // Entries dropped in the middle (a busy channel beside a quiet one) must not stay until the quiet one ages: neither
+  // too many nor too large. Half of the list or more goes each time, so a drop costs nothing much on average.
   #compact(): void {
-    if (this.#log.length <= 2 * this.#length + 1024) return
+    const hasFew = this.#log.length <= 2 * this.#length + 1024
+    if (hasFew && this.#droppedBytes <= this.#sizeBytes + DROPPED_BYTES) return
     this.#log = this.#log.filter((entry) => !entry.dropped)
     this.#logStart = 0
+    this.#droppedBytes = 0
   }
 
   #dropOldestOf(channel: string): void {
@@ -198,6 +206,7 @@ export class History {
     const entry = ring?.shift()
     if (ring === undefined || entry === undefined) return
     this.#sizeBytes -= entry.sizeBytes
+    this.#droppedBytes += entry.sizeBytes
     this.#length -= 1
     this.#compact()
     // A channel that has fallen silent is forgotten altogether, or names that occur once would stay for ever.

@@ -48,18 +48,23 @@ export class Replay {
       const candidate = heads[first]
       if (hole !== undefined && (candidate === undefined || hole.seq < candidate.seq)) {
         this.#holeSeq = hole.seq
+        this.#toldUpTo(hole.seq)
         items.push({ gap: { ...hole, channels: null } })
         continue
       }
       if (candidate === undefined) break
       items.push(candidate.entry === null ? { gap: this.#floorGap(candidate.seq) } : { entry: candidate.entry })
+      this.#toldUpTo(candidate.seq)
       this.#cursors.forEach((cursor, index) => {
-        if (heads[index]?.seq !== candidate.seq) return
-        cursor.seq = candidate.seq
-        heads[index] = this.#candidate(cursor)
+        if (heads[index]?.seq === candidate.seq) heads[index] = this.#candidate(cursor)
       })
     }
     return items
+  }
+
+  // On all channels: those that have nothing up to there would otherwise take for a gap what others lose there later.
+  #toldUpTo(seq: number): void {
+    for (const cursor of this.#cursors) cursor.seq = Math.max(cursor.seq, seq)
   }
 
   // What a channel has next: the edge of what was dropped, if that is ahead of the cursor, else an entry.

@@ -10,7 +10,7 @@ export class Ring {
   sizeBytes = 0
   /** The newest entry dropped from this channel. */
   floor: Floor | null
-  #entries: Entry[] = []
+  #entries: (Entry | undefined)[] = []
   #start = 0
 
   constructor(channel: string, floor: Floor | null) {
@@ -31,9 +31,10 @@ export class Ring {
   shift(): Entry | undefined {
     const entry = this.#entries[this.#start]
     if (entry === undefined) return undefined
+    this.#entries[this.#start] = undefined
     this.#start += 1
     this.sizeBytes -= entry.sizeBytes
-    this.floor = entry
+    this.floor = { seq: entry.seq, position: entry.position }
     entry.dropped = true
     // Moving the rest down at every drop would cost the length of the ring; half-empty is soon enough.
     if (this.#start > 32 && this.#start * 2 > this.#entries.length) {
@@ -45,7 +46,7 @@ export class Ring {
 
   /** The first entry after `seq`. */
   after(seq: number): Entry | undefined {
-    return this.#entries[firstIndex(this.#entries, this.#start, (entry) => entry.seq > seq)]
+    return this.#entries[firstIndex(this.#entries, this.#start, (entry) => (entry as Entry).seq > seq)]
   }
 }
 

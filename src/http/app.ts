@@ -21,6 +21,7 @@ import { registerHealth } from './health.ts'
 import { registerMetrics } from './metrics.ts'
 import { registerPublish } from './pusher-api/events.ts'
 import { handleStream } from './stream.ts'
+import { formParameters } from './stream-request.ts'
 import { registerTryIt } from './try-it.ts'
 
 /** The parts that requests are served with. */
@@ -45,6 +46,9 @@ const COMMON_HEADERS = {
   'Cache-Control': 'no-store, no-transform',
   'X-Content-Type-Options': 'nosniff',
 }
+
+/** How often Node looks for requests that are late. Its default of 30 s would be added to every time limit. */
+const LATE_CHECK_MS = 1000
 
 const CORS_HEADERS = [
   'Authorization',
@@ -79,19 +83,33 @@ export function createServer(services: Services): FastifyInstance {
     exposeHeadRoutes: false,
     bodyLimit: config.maxBodyBytes,
     requestTimeout: config.requestTimeoutMs,
-    http: { maxHeaderSize: config.maxHeaderBytes, headersTimeout: config.headersTimeoutMs },
+    http: {
+      maxHeaderSize: config.maxHeaderBytes,
+      headersTimeout: config.headersTimeoutMs,
+      requestTimeout: config.requestTimeoutMs,
+      connectionsCheckingInterval: LATE_CHECK_MS,
+      // Node's own refusal would have no body.
+      requireHostHeader: false,
+    },
     frameworkErrors: (error, request, reply) =>
       refuse(services, error, request as FastifyRequest, reply as FastifyReply),
-    clientErrorHandler: (error, socket) => answerClientError(error, socket),
+    clientErrorHandler: (error, socket) =>
+      answerClientError(error, socket, (code) => services.metrics.refused.inc({ code })),
     forceCloseConnections: 'idle',
     return503OnClosing: false,
   })
   app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) =>
-    done(null, body),
+    done(null, formParameters(String(body))),
   )
   app.removeContentTypeParser('text/plain')
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(COMMON_HEADERS).header('Vary', 'Origin')
+    if (request.raw.httpVersion === '1.1' && request.headers.host === undefined) {
+      throw new GatewayError('bad_request', { message: 'An HTTP/1.1 request needs a Host header.' })
+    }
+  })
+  // After the hooks of CORS, so that a page may read the refusal.
+  app.addHook('preParsing', async (request) => {
     if ((request.raw.url ?? '').length > config.maxUrlBytes) throw new GatewayError('uri_too_long')
   })
   app.setErrorHandler((error, request, reply) => refuse(services, error, request, reply))
@@ -110,6 +128,7 @@ function corsFor({ allowOrigins }: Config, request: FastifyRequest) {
     credentials: isListed,
     methods: ['GET', 'POST'],
     allowedHeaders: CORS_HEADERS,
+    exposedHeaders: ['Retry-After'],
     maxAge: 86_400,
     strictPreflight: false,
   }

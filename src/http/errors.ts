@@ -30,27 +30,41 @@ export function asGatewayError(error: unknown): GatewayError {
   return new GatewayError(isCallers ? 'invalid_body' : 'internal', { cause: error })
 }
 
+/** What Node's parser says about bytes that are no request. */
+export type ClientError = Error & { code?: string; rawPacket?: unknown }
+
+/** How long a client that was refused may take to close its side. */
+const LINGER_MS = 2000
+
 /** Answers what is not even HTTP, or too much of it: there is no request yet that could be answered otherwise. */
-export function answerClientError(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+export function answerClientError(error: ClientError, socket: Socket, onRefused: (code: ErrorCode) => void): void {
+  // Refused already: a reset while the rest of its bytes comes in would take the answer away from the client.
+  if (socket.writableEnded) return
+  if (error.code === 'ECONNRESET' || !socket.writable || isAnswering(socket)) {
     socket.destroy()
     return
   }
-  const code: ErrorCode = error.code === 'HPE_HEADER_OVERFLOW' ? 'headers_too_large' : 'invalid_body'
-  const refusal = new GatewayError(
-    code,
-    error.code === 'HPE_HEADER_OVERFLOW' ? {} : { message: sentenceFor(error.code) },
-  )
+  const refusal = new GatewayError(codeOf(error))
   const body = JSON.stringify(refusal)
+  onRefused(refusal.code)
   socket.end(
-    `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status] ?? ''}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status] ?? ''}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nCache-Control: no-store, no-transform\r\nConnection: close\r\n\r\n${body}`,
   )
+  setTimeout(() => socket.destroy(), LINGER_MS).unref()
 }
 
-function sentenceFor(code: string | undefined): string {
-  return code === 'ERR_HTTP_REQUEST_TIMEOUT'
-    ? 'The request took too long to arrive.'
-    : 'This is not a valid HTTP request.'
+// Node's own handler looks at the same field: a second answer in the middle of the first would corrupt it.
+function isAnswering(socket: Socket): boolean {
+  const { _httpMessage: answer } = socket as Socket & { _httpMessage?: { headersSent: boolean } | null }
+  return answer?.headersSent === true
+}
+
+function codeOf({ code, rawPacket }: ClientError): ErrorCode {
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'request_timeout'
+  if (code !== 'HPE_HEADER_OVERFLOW') return 'bad_request'
+  // Node counts the address among the headers. When its line has no end, it is the address that is too long.
+  const isOneLine = Buffer.isBuffer(rawPacket) && !rawPacket.includes('\r\n')
+  return isOneLine ? 'uri_too_long' : 'headers_too_large'
 }
 
 function withRetryAfter(error: GatewayError): GatewayError {

@@ -38,8 +38,8 @@ export function readStreamRequest(
   }
   return {
     channels,
-    fresh: new Set((parameters.get(PARAMETERS.fresh) ?? []).flatMap(splitList)),
-    // A browser that reconnects by itself repeats the old URL, so the header is newer.
+    // A browser that reconnects by itself repeats the old URL: the header is newer, and what was fresh then is not any more.
+    fresh: new Set(headerId === undefined ? (parameters.get(PARAMETERS.fresh) ?? []).flatMap(splitList) : []),
     lastEventId: headerId ?? first(PARAMETERS.lastEventId) ?? null,
     socketId: first(PARAMETERS.socketId),
     key: first(PARAMETERS.key),

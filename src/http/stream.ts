@@ -17,8 +17,8 @@ import type { Services } from './app.ts'
 import { describeRequest, type HttpCaller } from './caller.ts'
 import { Poll } from './poll.ts'
 import {
-  formParameters,
   jsonParameters,
+  type Parameters,
   queryParameters,
   readStreamRequest,
   type StreamRequest,
@@ -71,7 +71,8 @@ function parametersOf(request: FastifyRequest): Map<string, string[]> {
   const parameters = queryParameters(request.raw.url ?? '')
   if (request.method !== 'POST') return parameters
   const { body } = request
-  const fromBody = typeof body === 'string' ? formParameters(body) : jsonParameters(body ?? {})
+  // A form arrives as a map (app.ts): a text here would be JSON that is no object.
+  const fromBody = body instanceof Map ? (body as Parameters) : jsonParameters(body === undefined ? {} : body)
   for (const [name, values] of fromBody) parameters.set(name, [...values, ...(parameters.get(name) ?? [])])
   return parameters
 }

@@ -22,5 +22,5 @@ export async function drain(hub: Hub, durationMs: number): Promise<void> {
 
 // Soon, for the next node is there already; spread, for it has others to take in.
 function retryAfterMs(): number {
-  return 500 + Math.floor(Math.random() * 2500)
+  return 1000 + Math.floor(Math.random() * 2000)
 }

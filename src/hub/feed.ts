@@ -1,16 +1,8 @@
 import type { Entry } from '../history/entry.ts'
 import type { Position } from '../history/position.ts'
+import type { Frame } from '../sse/frame.ts'
 import { Batch } from '../sse/outlet.ts'
 import type { Subscriber } from './subscriber.ts'
-
-/** What a batch brings a subscriber to. */
-export type FeedBatch = {
-  /** null when nothing in it is Laravel's. */
-  readonly batch: Batch | null
-  readonly position: Position
-  /** True when every plain subscriber may get it as it is. */
-  readonly isForAll: boolean
-}
 
 /** One channel: who listens, and what has come in that not everybody has been handed yet. */
 export class Feed {
@@ -18,19 +10,18 @@ export class Feed {
   #recent: Entry[] = []
   #round: IterableIterator<Subscriber> | null = null
   #roundSeq = 0
-  #cached: { from: number; to: number; made: FeedBatch } | null = null
+  #made: FeedBatch | null = null
+  /** The newest entry that has come in. */
+  lastSeq = 0
 
   /** The oldest entry that not everybody has been handed. */
   get firstSeq(): number {
     return this.#recent[0]?.seq ?? Number.POSITIVE_INFINITY
   }
 
-  get lastSeq(): number {
-    return this.#recent.at(-1)?.seq ?? 0
-  }
-
   push(entry: Entry): void {
     this.#recent.push(entry)
+    this.lastSeq = entry.seq
   }
 
   /** What came after `seq`. */
@@ -43,26 +34,22 @@ export class Feed {
   batchSince(seq: number): FeedBatch {
     const from = this.#indexAfter(seq)
     const to = this.#recent.length
-    if (this.#cached?.from !== from || this.#cached.to !== to) {
-      this.#cached = { from, to, made: makeBatch(this.#recent.slice(from)) }
+    if (this.#made === null || this.#made.from !== from || this.#made.to !== to) {
+      this.#made = new FeedBatch(this.#recent, from)
     }
-    return this.#cached.made
+    return this.#made
   }
 
   /**
-   * The next subscribers of this round, at most `limit`. An empty answer ends the round: everybody has then been
-   * handed what had come in when it began. What came later needs another round.
+   * The next subscriber of this round; null ends the round: everybody has then been handed what had come in when it
+   * began. What came later needs another round.
    */
-  *take(limit: number): Generator<Subscriber> {
+  next(): Subscriber | null {
     this.#round ??= this.#begin()
-    for (let count = 0; count < limit; count += 1) {
-      const next = this.#round.next()
-      if (next.done === true) {
-        this.#finish()
-        return
-      }
-      yield next.value
-    }
+    const { done, value } = this.#round.next()
+    if (done !== true) return value
+    this.#finish()
+    return null
   }
 
   /** True when there is nothing left to hand out. */
@@ -77,8 +64,8 @@ export class Feed {
 
   #finish(): void {
     this.#round = null
-    this.#cached = null
-    this.#recent = this.#recent.slice(this.#indexAfter(this.#roundSeq))
+    this.#made = null
+    this.#recent = this.#roundSeq === this.lastSeq ? [] : this.#recent.slice(this.#indexAfter(this.#roundSeq))
   }
 
   #indexAfter(seq: number): number {
@@ -89,11 +76,28 @@ export class Feed {
   }
 }
 
-function makeBatch(entries: readonly Entry[]): FeedBatch {
-  const frames = entries.map((entry) => entry.frame).filter((frame) => frame !== null)
-  return {
-    batch: frames.length === 0 ? null : new Batch(frames),
-    position: (entries.at(-1) as Entry).position,
-    isForAll: entries.every((entry) => entry.hasId && entry.socket === null),
+/** What everybody who stands at the same place gets: a channel's recent entries from `from` up to `to`. */
+class FeedBatch {
+  readonly from: number
+  readonly to: number
+  /** null when nothing in it is Laravel's. */
+  readonly batch: Batch | null
+  readonly position: Position
+  /** True when every plain subscriber may get it as it is. */
+  readonly isForAll: boolean
+
+  constructor(entries: readonly Entry[], from: number) {
+    const frames: Frame[] = []
+    let isForAll = true
+    for (let index = from; index < entries.length; index += 1) {
+      const { frame, hasId, socket } = entries[index] as Entry
+      if (frame !== null) frames.push(frame)
+      if (!hasId || socket !== null) isForAll = false
+    }
+    this.from = from
+    this.to = entries.length
+    this.batch = frames.length === 0 ? null : new Batch(frames)
+    this.position = (entries.at(-1) as Entry).position
+    this.isForAll = isForAll
   }
 }

@@ -16,8 +16,6 @@ export class Hub {
   readonly #history: History
   readonly #feeds = new Map<string, Feed>()
   readonly #subscribers = new Set<Subscriber>()
-  /** Both indexes, so that leaving costs what was joined, not what exists. */
-  readonly #joined = new Map<Subscriber, Set<Feed>>()
   readonly #names = new Map<Feed, string>()
   readonly #dirty = new Set<Feed>()
   readonly #ahead = new Set<Subscriber>()
@@ -55,7 +53,6 @@ export class Hub {
 
   add(subscriber: Subscriber): void {
     this.#subscribers.add(subscriber)
-    this.#joined.set(subscriber, new Set())
     if (subscriber.isAhead) this.#ahead.add(subscriber)
   }
 
@@ -67,15 +64,16 @@ export class Hub {
       this.#names.set(feed, channel)
     }
     feed.subscribers.add(subscriber)
-    this.#joined.get(subscriber)?.add(feed)
+    // Not pushed: an array that grows by itself keeps room for sixteen more, and most pages have few channels.
+    subscriber.feeds = [...subscriber.feeds, feed]
   }
 
   remove(subscriber: Subscriber): void {
-    for (const feed of this.#joined.get(subscriber) ?? []) {
+    for (const feed of subscriber.feeds) {
       feed.subscribers.delete(subscriber)
       if (feed.subscribers.size === 0) this.#forget(feed)
     }
-    this.#joined.delete(subscriber)
+    subscriber.feeds = NONE
     this.#subscribers.delete(subscriber)
     this.#ahead.delete(subscriber)
   }
@@ -137,9 +135,10 @@ export class Hub {
 
   #serveSlice(feed: Feed): number {
     let served = 1
-    for (const subscriber of feed.take(SLICE)) {
+    for (; served <= SLICE; served += 1) {
+      const subscriber = feed.next()
+      if (subscriber === null) break
       this.#serve(subscriber, feed)
-      served += 1
     }
     return served
   }
@@ -168,16 +167,13 @@ export class Hub {
     subscriber.writeEntries(entries)
   }
 
-  #othersOf(subscriber: Subscriber, feed: Feed): Feed[] {
-    const joined = this.#joined.get(subscriber)
-    if (joined === undefined || joined.size === 1) return NONE
-    const [fewer, more] = joined.size <= this.#dirty.size ? [joined, this.#dirty] : [this.#dirty, joined]
-    const others: Feed[] = []
-    for (const other of fewer) {
-      if (other !== feed && more.has(other) && other.lastSeq > subscriber.seq) others.push(other)
-    }
-    return others
+  #othersOf(subscriber: Subscriber, feed: Feed): readonly Feed[] {
+    const { feeds, seq } = subscriber
+    if (feeds.length === 1) return NONE
+    const isDue = (other: Feed) => other !== feed && other.lastSeq > seq
+    if (feeds.length <= this.#dirty.size) return feeds.filter((other) => isDue(other) && this.#dirty.has(other))
+    return [...this.#dirty].filter((other) => isDue(other) && other.subscribers.has(subscriber))
   }
 }
 
-const NONE: Feed[] = []
+const NONE: readonly Feed[] = []

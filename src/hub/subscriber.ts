@@ -7,6 +7,7 @@ import { type ChannelCursor, type Gap, Replay, type ReplayItem } from '../histor
 import type { ByeReason, GapReason } from '../protocol.ts'
 import type { Frame } from '../sse/frame.ts'
 import type { Batch, Outlet } from '../sse/outlet.ts'
+import type { Feed } from './feed.ts'
 import { byeFrame, deniedFrame, gapFrame, pingFrame, subscribedFrame } from './frames.ts'
 import type { StreamStart } from './start.ts'
 
@@ -54,6 +55,8 @@ export class Subscriber {
   readonly socketId: string
   readonly outlet: Outlet
   readonly heartbeatMs: number
+  /** The hub's index the other way round, so that leaving costs what was joined, not what exists. */
+  feeds: readonly Feed[] = []
   /** While live, everything up to here has been told; the hub moves it on. */
   seq: number
   /** When the last frame was written, ms. */
@@ -61,6 +64,8 @@ export class Subscriber {
   #state: 'ahead' | 'catching-up' | 'live' | 'ended' = 'catching-up'
   readonly #options: SubscriberOptions
   readonly #history: History
+  readonly #backlogBytes: number
+  readonly #onNews: (() => void) | undefined
   readonly #granted = new Map<string, ChannelCursor>()
   readonly #undecided = new Set<string>()
   /** False while a channel is undecided or its replay is not through: ids are then `start~position`. */
@@ -74,6 +79,8 @@ export class Subscriber {
   constructor(options: SubscriberOptions) {
     this.#options = options
     this.#history = options.history
+    this.#backlogBytes = options.backlogBytes
+    this.#onNews = options.hooks.onNews
     this.socketId = options.socketId
     this.outlet = options.outlet
     this.heartbeatMs = options.heartbeatMs
@@ -157,9 +164,9 @@ export class Subscriber {
   writeBatch(batch: Batch, position: Position): void {
     if (!this.#hasRoom()) return
     this.#lastId = position
-    this.writtenAtMs = Date.now()
+    this.writtenAtMs = batch.madeAtMs
     this.outlet.writeBatch(batch)
-    this.#options.hooks.onNews?.()
+    if (this.#onNews !== undefined) this.#onNews()
   }
 
   /** The slow path: with this stream's own ids, without what it sent itself. */
@@ -287,7 +294,7 @@ export class Subscriber {
   }
 
   #hasRoom(): boolean {
-    if (this.outlet.pendingBytes <= this.#options.backlogBytes) return true
+    if (this.outlet.pendingBytes <= this.#backlogBytes) return true
     this.end('slow', SLOW_RETRY_MS)
     return false
   }

@@ -7,7 +7,7 @@ import { comparePositions, type Position } from '../history/position.ts'
 import type { Hub } from '../hub/hub.ts'
 
 /** Why a message was passed over: the closed list of the metric label. */
-export type IgnoredReason = 'not_laravel' | 'invalid_channel'
+export type IgnoredReason = 'not_laravel' | 'invalid_channel' | 'other_prefix'
 
 export type RelayOptions = {
   history: History
@@ -67,7 +67,7 @@ export class Relay implements BrokerListener {
   // The new order counts from behind the old one (a clock set back): ids would go back too, so the streams end
   // and come back with a cursor that is told of the gap.
   #startOver(): void {
-    this.#options.hub.endAll('expired', () => 500 + Math.floor(Math.random() * SPREAD_MS))
+    this.#options.hub.endAll('expired', () => 1000 + Math.floor(Math.random() * SPREAD_MS))
     this.#options.history.clear()
   }
 

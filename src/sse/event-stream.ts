@@ -52,7 +52,8 @@ export class EventStream implements Outlet {
   }
 
   writeBatch(batch: Batch): void {
-    if (!this.isOpen) return
+    // No look at `destroyed`, which costs as much as all else here: a destroyed socket ignores what it is given.
+    if (this.#isEnded) return
     this.#socket.write(this.#isChunked ? batch.chunk : Buffer.concat(batch.frames.map((frame) => frame.bytes)))
   }
 

@@ -54,6 +54,7 @@ it('names --laravel-url when nobody listens', async () => {
   await laravel.close()
   expect(await probeLaravel({ url })).toEqual({
     sentence: `Nobody listens at ${url}/broadcasting/auth: is Laravel running, and is --laravel-url right?`,
+    mayPass: true,
   })
   laravel = await FakeLaravel.start()
 })
@@ -62,4 +63,25 @@ it('says so when Laravel does not answer in time', async () => {
   laravel.answers({ stall: 'before-head' })
   const found = await probeLaravel({ url: laravel.url, timeoutMs: 40 })
   expect(found?.sentence).toContain('no answer within 40 ms')
+})
+
+it.each<[FakeReply, boolean]>([
+  [{ status: 404 }, false],
+  [{ status: 500 }, false],
+  [{ status: 200 }, false],
+  [{ status: 502 }, true],
+  [{ status: 503 }, true],
+  [{ reset: 'before-head' }, true],
+])('a Laravel that answers %j may just not be up yet: %s', async (reply, mayPass) => {
+  laravel.answers(reply)
+  expect(await probeLaravel({ url: laravel.url })).toMatchObject({ mayPass })
+})
+
+it('ends with its signal', async () => {
+  laravel.answers({ stall: 'before-head' })
+  const ending = new AbortController()
+  const probed = probeLaravel({ url: laravel.url, timeoutMs: 60_000 }, ending.signal)
+  await laravel.untilRequests(1)
+  ending.abort()
+  expect(await probed).not.toBeNull()
 })

@@ -98,6 +98,11 @@ export class FakeLaravel {
     await new Promise<void>((resolve) => this.#waiters.push({ count, resolve }))
   }
 
+  /** Resolves when every caller has hung up. */
+  async untilNobodyIsConnected(): Promise<void> {
+    await Promise.all([...this.#sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve))))
+  }
+
   async close(): Promise<void> {
     const closed = once(this.#server, 'close')
     this.#server.close()

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startChild, startOnFreePort, untilReady } from './child.ts'
+import { type Child, startChild, startOnFreePort, untilReady } from './child.ts'
 import { pathOf } from './parts.ts'
 import { Visitor } from './visitor.ts'
 
@@ -53,6 +53,10 @@ export type Laravel = {
   release(name: string): void
   /** What PHP and Laravel logged. */
   log(): string
+  /** Kills PHP, as a crash would. The application, its sessions and its port stay. */
+  crash(): Promise<void>
+  /** Starts PHP again after crash(). */
+  restart(): Promise<void>
   /** Ends PHP and removes the copy of the application. */
   stop(): Promise<void>
 }
@@ -60,28 +64,13 @@ export type Laravel = {
 /** Runs a real Laravel application, which is laravel-common/ and the folder of its version put together, under PHP's own server. */
 export async function startLaravel(options: LaravelOptions): Promise<Laravel> {
   const dir = copyApplication(options.app)
-  const { child, port } = await startOnFreePort(
-    (port) => {
-      writeEnvironment(dir, { ...options, port })
-      // The least helpful php.ini: what PHP complains about (Laravel 8 is older than PHP 8.2) must not get into answers.
-      const args = [
-        '-d',
-        'display_errors=1',
-        '-d',
-        'error_reporting=-1',
-        '-S',
-        `127.0.0.1:${port}`,
-        '-t',
-        'public',
-        'public/index.php',
-      ]
-      // Nothing of the machine's environment: a real variable would win over `.env`.
-      const env = { PATH: process.env.PATH, PHP_CLI_SERVER_WORKERS: String(options.workers ?? 4) }
-      return startChild(pathOf('php'), args, { cwd: dir, env })
-    },
-    (port) => answers(`http://127.0.0.1:${port}/`),
-  )
+  const isReady = (port: number) => answers(`http://127.0.0.1:${port}/`)
+  const { child: first, port } = await startOnFreePort((port) => {
+    writeEnvironment(dir, { ...options, port })
+    return startPhp(dir, port, options.workers)
+  }, isReady)
 
+  let child = first
   const url = `http://127.0.0.1:${port}`
   const visit = () => new Visitor(url)
   return {
@@ -106,12 +95,26 @@ export async function startLaravel(options: LaravelOptions): Promise<Laravel> {
     whenHeld: (name) => untilReady(child, async () => existsSync(join(dir, 'storage', `held-${name}`))),
     release: (name) => writeFileSync(join(dir, 'storage', `released-${name}`), ''),
     log: () => child.log(),
+    crash: () => child.stop('SIGKILL'),
+    restart: async () => {
+      child = await startPhp(dir, port, options.workers)
+      await untilReady(child, () => isReady(port))
+    },
     stop: async () => {
       // The only signal at which PHP's server waits for its workers.
       await child.stop('SIGINT')
       rmSync(dir, { recursive: true, force: true })
     },
   }
+}
+
+function startPhp(dir: string, port: number, workers = 4): Promise<Child> {
+  // The least helpful php.ini: what PHP complains about (Laravel 8 is older than PHP 8.2) must not get into answers.
+  const complaints = ['-d', 'display_errors=1', '-d', 'error_reporting=-1']
+  const args = [...complaints, '-S', `127.0.0.1:${port}`, '-t', 'public', 'public/index.php']
+  // Nothing of the machine's environment: a real variable would win over `.env`.
+  const env = { PATH: process.env.PATH, PHP_CLI_SERVER_WORKERS: String(workers) }
+  return startChild(pathOf('php'), args, { cwd: dir, env })
 }
 
 /** A copy, so that several can run at once, each with its own `.env`, sessions and caches. */

@@ -9,6 +9,7 @@ use App\Events\StockChanged;
 use App\Notifications\InvoicePaid;
 use Illuminate\Http\Request;
 use Illuminate\Support\Facades\Auth;
+use Illuminate\Support\Facades\Broadcast;
 use Illuminate\Support\Facades\Notification;
 use Illuminate\Support\Facades\Route;
 
@@ -66,3 +67,6 @@ Route::match(['get', 'post'], '/notify/{userId}', function (Request $request, in
 
     return ['notified' => $userId];
 })->whereNumber('userId');
+
+// An auth route of the application's own: unlike Laravel's, it wants a CSRF token.
+Route::post('/custom/broadcasting/auth', fn (Request $request) => Broadcast::auth($request));

@@ -1,0 +1,34 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { expect, it } from 'vitest'
+import { ERRORS } from '../../src/errors.ts'
+import { PARAMETERS, PATHS } from '../../src/protocol.ts'
+import { PROTOCOL_DOC, quotedNames, WIRE_FOLDER, withQuotes } from '../support/protocol-doc.ts'
+
+const written = readFileSync(PROTOCOL_DOC, 'utf8')
+if (process.env.UPDATE_DOCS === '1') writeFileSync(PROTOCOL_DOC, withQuotes(written))
+
+it('docs/protocol.md quotes the transcripts and the errors; `UPDATE_DOCS=1 npx vitest run test/docs` writes them anew', () => {
+  const document = readFileSync(PROTOCOL_DOC, 'utf8')
+  expect(document).toBe(withQuotes(document))
+})
+
+it('quotes every transcript once', () => {
+  const files = readdirSync(WIRE_FOLDER).filter((name) => name.endsWith('.txt'))
+  expect(quotedNames(written).sort()).toEqual(files.map((name) => name.replace('.txt', '')).sort())
+})
+
+it('notices a quote that says something else', () => {
+  for (const [right, wrong] of [
+    ['event: subscribed', 'event: Subscribed'],
+    [ERRORS.missing_channels[1], 'Whatever.'],
+  ] as const) {
+    const changed = withQuotes(written).replace(right, wrong)
+    expect(withQuotes(changed)).toBe(withQuotes(written))
+    expect(changed).not.toBe(withQuotes(written))
+  }
+})
+
+it('names every parameter and every address', () => {
+  for (const name of Object.values(PARAMETERS)) expect(written).toContain(`\`${name}\``)
+  for (const path of [PATHS.stream, PATHS.health, PATHS.ready, PATHS.metrics]) expect(written).toContain(path)
+})
