@@ -30,7 +30,7 @@ export class RelayConnection {
   }
 
   get isSubscribed(): boolean {
-    return this.#isSubscribed
+    return this.#isSubscribed && !this.#isStopped
   }
 
   start(): void {

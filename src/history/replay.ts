@@ -22,27 +22,36 @@ export type ReplayItem = { readonly entry: Entry } | { readonly gap: Gap }
  */
 export class Replay {
   readonly #history: History
-  readonly #cursors: readonly ChannelCursor[]
-  readonly #firstFloors: ReadonlySet<number>
+  readonly #cursors: ChannelCursor[] = []
+  readonly #firstFloors = new Set<number>()
+  /** Holes have been told up to here. */
   #holeSeq: number
+  #isAtHead = false
 
   constructor(history: History, cursors: readonly ChannelCursor[], holeSeq: number) {
     this.#history = history
-    this.#cursors = cursors
     this.#holeSeq = holeSeq
-    this.#firstFloors = new Set(cursors.map(({ channel }) => history.floor(channel)?.seq ?? 0))
+    for (const cursor of cursors) this.join(cursor)
   }
 
-  /** Holes have been told up to here. */
-  get holeSeq(): number {
-    return this.#holeSeq
+  /** True when the last `take` found nothing further. */
+  get isAtHead(): boolean {
+    return this.#isAtHead
   }
 
-  /** The next items, at most `limit`; fewer means that the head is reached. */
-  take(limit: number): ReplayItem[] {
+  /** One more channel, told from its own place on. */
+  join(cursor: ChannelCursor): void {
+    this.#cursors.push(cursor)
+    this.#firstFloors.add(this.#history.floor(cursor.channel)?.seq ?? 0)
+  }
+
+  /** The next items, at most `limit` of them and hardly more than `maxBytes`. */
+  take(limit: number, maxBytes = Number.POSITIVE_INFINITY): ReplayItem[] {
     const items: ReplayItem[] = []
     const heads = this.#cursors.map((cursor) => this.#candidate(cursor))
-    while (items.length < limit) {
+    let bytes = 0
+    this.#isAtHead = false
+    while (items.length < limit && bytes < maxBytes) {
       const first = indexOfFirst(heads)
       const hole = this.#history.nextHole(this.#holeSeq)
       const candidate = heads[first]
@@ -52,7 +61,11 @@ export class Replay {
         items.push({ gap: { ...hole, channels: null } })
         continue
       }
-      if (candidate === undefined) break
+      if (candidate === undefined) {
+        this.#isAtHead = true
+        break
+      }
+      bytes += candidate.entry?.sizeBytes ?? 0
       items.push(candidate.entry === null ? { gap: this.#floorGap(candidate.seq) } : { entry: candidate.entry })
       this.#toldUpTo(candidate.seq)
       this.#cursors.forEach((cursor, index) => {

@@ -103,7 +103,7 @@ export function createServer(services: Services): FastifyInstance {
   )
   app.removeContentTypeParser('text/plain')
   app.addHook('onRequest', async (request, reply) => {
-    reply.headers(COMMON_HEADERS).header('Vary', 'Origin')
+    reply.headers(COMMON_HEADERS)
     if (request.raw.httpVersion === '1.1' && request.headers.host === undefined) {
       throw new GatewayError('bad_request', { message: 'An HTTP/1.1 request needs a Host header.' })
     }

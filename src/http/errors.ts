@@ -38,7 +38,7 @@ const LINGER_MS = 2000
 
 /** Answers what is not even HTTP, or too much of it: there is no request yet that could be answered otherwise. */
 export function answerClientError(error: ClientError, socket: Socket, onRefused: (code: ErrorCode) => void): void {
-  // Refused already: a reset while the rest of its bytes comes in would take the answer away from the client.
+  // [RFC 9112 9.6] Refused already: a reset while the rest of its bytes comes in can take the answer from the client.
   if (socket.writableEnded) return
   if (error.code === 'ECONNRESET' || !socket.writable || isAnswering(socket)) {
     socket.destroy()

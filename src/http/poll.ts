@@ -44,6 +44,7 @@ export class Poll {
     })
     // Longer than this no proxy waits; what is still undecided is asked again by the next poll.
     this.#after(MAX_WAIT_S * 1000, () => this.#answer())
+    this.#reply.raw.once('close', () => this.#stopTimers())
     this.#check()
   }
 
@@ -82,11 +83,15 @@ export class Poll {
   }
 
   #send(body: Buffer): void {
-    for (const timer of this.#timers) clearTimeout(timer)
     const { raw } = this.#reply
     if (raw.destroyed || raw.headersSent) return
     raw.writeHead(200, { ...(this.#reply.getHeaders() as Record<string, string>), 'Content-Length': body.length })
     raw.end(body)
+  }
+
+  // Also when the client has left: a timer would keep its whole answer until then.
+  #stopTimers(): void {
+    for (const timer of this.#timers) clearTimeout(timer)
   }
 
   #after(delayMs: number, callback: () => void): void {

@@ -202,7 +202,10 @@ export class Subscriber {
     const { start, fresh } = this.#options
     const isNew = fresh.has(name) || start.isForeign
     const seq = isNew ? start.headSeq : this.#history.startOf(name, start.position, this.#startSeq)
-    this.#granted.set(name, { channel: name, seq })
+    const cursor = { channel: name, seq }
+    this.#granted.set(name, cursor)
+    // A replay that waits for its reader goes on by itself, from now on with this channel.
+    this.#replay?.join(cursor)
     this.#write([subscribedFrame(name, grant)])
     this.#options.hooks.onGranted(this, name)
   }
@@ -223,11 +226,9 @@ export class Subscriber {
   }
 
   #catchUp(): void {
-    if (this.#state !== 'catching-up') return
-    const isWaiting = this.#replay !== null
-    this.#replay = new Replay(this.#history, [...this.#granted.values()], this.#replay?.holeSeq ?? this.seq)
-    // A replay that waits for its reader goes on by itself, with the channels as they are then.
-    if (!isWaiting) this.#pump()
+    if (this.#state !== 'catching-up' || this.#replay !== null) return
+    this.#replay = new Replay(this.#history, [...this.#granted.values()], this.seq)
+    this.#pump()
   }
 
   #pump(): void {
@@ -240,10 +241,10 @@ export class Subscriber {
         setImmediate(() => this.#pump())
         return
       }
-      const items = this.#replay.take(REPLAY_SLICE)
-      const frames = this.#framesOf(items)
+      const frames = this.#framesOf(this.#replay.take(REPLAY_SLICE, REPLAY_WINDOW_BYTES))
       if (frames.length > 0) this.#writeNews(frames)
-      if (items.length < REPLAY_SLICE) this.#goLive()
+      // Not before the reader has taken it: once live, what still waits counts as backlog.
+      if (this.#replay.isAtHead && this.outlet.pendingBytes < REPLAY_WINDOW_BYTES) this.#goLive()
     }
   }
 

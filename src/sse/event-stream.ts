@@ -58,6 +58,8 @@ export class EventStream implements Outlet {
   }
 
   onceDrained(callback: () => void): void {
+    // A closed socket may still count unsent bytes. To call back then would have the caller look, wait and be called again.
+    if (!this.isOpen) return
     if (this.#socket.writableNeedDrain) this.#socket.once('drain', callback)
     else callback()
   }

@@ -9,7 +9,7 @@ export interface Outlet {
   write(frames: readonly Frame[]): void
   /** Writes several frames joined beforehand. The hub's fast path: one batch serves many outlets. */
   writeBatch(batch: Batch): void
-  /** Calls back once when everything written has been taken; at once when it has. */
+  /** Calls back once when everything written has been taken, at once when it has; never when the outlet is closed. */
   onceDrained(callback: () => void): void
   /** Writes a last frame, if any, and ends. May be called twice and acts once. */
   end(last?: Frame): void

@@ -105,6 +105,7 @@ describe('with *', () => {
       'access-control-allow-origin': '*',
       'access-control-expose-headers': 'Retry-After',
     })
+    expect(page.headers.vary).toBe('Origin')
     await page.next('ping')
     // The authorizer sees a caller without credentials, so the real one denies without asking Laravel.
     for (const { credentials } of authorizer.questions) {

@@ -83,6 +83,16 @@ describe('too much', () => {
     expect(readRaw(often)).toEqual({ status: 431, code: 'headers_too_large' })
     expect(await refusedCount(gateway, 'headers_too_large')).toBe(2)
   })
+
+  it('does not cut off a client that is still sending: it would lose the answer', async () => {
+    const gateway = await startGateway()
+    const client = await rawConnection(gateway.port)
+    const headers = `GET / HTTP/1.1\r\nHost: x\r\nCookie: a=${'x'.repeat(16 * 1024 * 1024)}`
+    const failure = await new Promise((resolve) => client.socket.write(headers, resolve))
+    expect(failure ?? null).toBeNull()
+    await client.closed
+    expect(readRaw(client.text).code).toMatch(/uri_too_long|headers_too_large/)
+  })
 })
 
 describe('too slowly sent', () => {

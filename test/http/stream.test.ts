@@ -27,7 +27,7 @@ describe('GET /stream', () => {
     })
   })
 
-  it('sends its first bytes before Laravel has answered, and even before it is asked', async () => {
+  it('sends its first bytes, and public channels, before Laravel has answered', async () => {
     const { url, authorizer } = await startGateway()
     const release = authorizer.hold()
     const page = await openStream(`${url}/stream?channels=private-a,b`, { headers: COOKIE })

@@ -1,0 +1,119 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+
+const SRC = join(import.meta.dirname, '..', 'src')
+
+type Import = { readonly file: string; readonly target: string }
+
+const IMPORT = /^(?:import|export)\b[^'";]*?\bfrom '([^']+)'|\bimport\('([^']+)'\)|^import '([^']+)'/gm
+
+/** Every import of every source file; paths seen from src/, packages by their name. */
+const imports: Import[] = readdirSync(SRC, { encoding: 'utf8', recursive: true })
+  .filter((file) => file.endsWith('.ts'))
+  .flatMap((file) =>
+    [...readFileSync(join(SRC, file), 'utf8').matchAll(IMPORT)].map((match) => {
+      const name = match[1] ?? match[2] ?? match[3] ?? ''
+      return { file, target: name.startsWith('.') ? join(dirname(file), name) : name }
+    }),
+  )
+
+const isPackage = (target: string) => !target.endsWith('.ts')
+const isIn = (path: string, place: string) => (place.endsWith('/') ? path.startsWith(place) : path === place)
+const broken = (found: readonly Import[], rule: string) =>
+  found.map(({ file, target }) => `${file} imports ${target}: ${rule}`)
+
+/** Who may import what of src/. A place ends in a slash when a whole room is meant. */
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  'protocol.ts': [],
+  'errors.ts': [],
+  'channels/': ['channels/'],
+  'sse/': ['sse/'],
+  'history/': ['history/', 'channels/', 'sse/', 'protocol.ts'],
+  'hub/': ['hub/', 'history/', 'channels/', 'sse/', 'auth/authorizer.ts', 'errors.ts', 'protocol.ts'],
+  'broker/broker.ts': ['history/position.ts', 'channels/', 'errors.ts'],
+  'broker/clock.ts': ['history/position.ts', 'broker/broker.ts'],
+  'broker/': ['broker/', 'history/position.ts', 'channels/', 'errors.ts', 'config.ts'],
+  'relay/': ['relay/', 'broker/broker.ts', 'channels/', 'history/', 'hub/'],
+  'auth/authorizer.ts': ['channels/', 'errors.ts'],
+  'auth/': ['auth/', 'channels/', 'errors.ts'],
+  'cli/': [
+    'cli/',
+    'broker/',
+    'channels/',
+    'http/pusher-api/signature.ts',
+    'gateway.ts',
+    'option.ts',
+    'options.ts',
+    'arguments.ts',
+    'config.ts',
+    'laravel-env.ts',
+    'laravel-prefix.ts',
+    'errors.ts',
+    'protocol.ts',
+  ],
+  'main.ts': ['cli/', 'config.ts', 'option.ts', 'errors.ts', 'suggest.ts', 'arguments.ts'],
+}
+
+/** Packages that belong to one place. */
+const MAY_USE: Record<string, readonly RegExp[]> = {
+  ioredis: [/^broker\/redis[^/]*\.ts$/, /^cli\/publish-redis\.ts$/],
+  undici: [/^auth\/laravel\.ts$/],
+  fastify: [/^http\//, /^gateway\.ts$/],
+  '@fastify/cors': [/^http\/app\.ts$/],
+  'prom-client': [/^metrics\.ts$/],
+  dotenv: [/^laravel-env\.ts$/],
+  'close-with-grace': [/^cli\/process\.ts$/],
+}
+
+describe('who may import whom', () => {
+  it('is read from the sources', () => {
+    expect(imports.length).toBeGreaterThan(150)
+    expect(imports).toContainEqual({ file: 'hub/hub.ts', target: 'hub/feed.ts' })
+    expect(imports).toContainEqual({ file: 'auth/laravel.ts', target: 'undici' })
+  })
+
+  it.each(Object.entries(MAY_IMPORT))('%s imports only what it may', (place, allowed) => {
+    const own = imports.filter(({ file, target }) => isIn(file, place) && !isPackage(target))
+    const wrong = own.filter(({ target }) => !allowed.some((one) => isIn(target, one)))
+    expect(broken(wrong, `${place} may import only ${allowed.join(', ') || 'nothing'}`)).toEqual([])
+  })
+
+  it.each(Object.entries(MAY_USE))('%s is used only where it belongs', (name, places) => {
+    const users = imports.filter(({ target }) => target === name || target.startsWith(`${name}/`))
+    expect(users.length).toBeGreaterThan(0)
+    const wrong = users.filter(({ file }) => !places.some((place) => place.test(file)))
+    expect(broken(wrong, `only ${places.join(', ')} may`)).toEqual([])
+  })
+
+  it('uses no package that is not named here, but the logger’s type', () => {
+    const known = new Set([...Object.keys(MAY_USE), 'pino'])
+    const unknown = imports.filter(
+      ({ target }) => isPackage(target) && !target.startsWith('node:') && !known.has(target),
+    )
+    expect(broken(unknown, 'say in this test which place it belongs to')).toEqual([])
+  })
+
+  it('leaves the pure rooms without packages and without input and output', () => {
+    const pure = [
+      'channels/',
+      'history/',
+      'hub/',
+      'protocol.ts',
+      'errors.ts',
+      'sse/frame.ts',
+      'sse/outlet.ts',
+      'sse/poll-response.ts',
+    ]
+    const used = imports.filter(({ file, target }) => isPackage(target) && pure.some((place) => isIn(file, place)))
+    const wrong = used.filter(({ target }) => target !== 'node:buffer')
+    expect(broken(wrong, 'this place computes and does nothing else')).toEqual([])
+  })
+
+  it('has no room name a broker or an authorizer that is real', () => {
+    const real = /^(broker\/(memory|redis[^/]*)|auth\/laravel[^/]*)\.ts$/
+    const rooms = /^(channels|sse|history|hub|relay|http)\//
+    const users = imports.filter(({ file, target }) => rooms.test(file) && real.test(target))
+    expect(broken(users, 'it should know the interface only')).toEqual([])
+  })
+})

@@ -1,0 +1,109 @@
+import { execFile } from 'node:child_process'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { type Child, startChild, startOnFreePort, untilReady } from '../support/child.ts'
+import { requirePart } from '../support/parts.ts'
+
+const run = promisify(execFile)
+const ROOT = join(import.meta.dirname, '../..')
+
+/** The README's fenced `sh` blocks that stand below `<!-- tested: name -->`. */
+const BLOCKS = new Map(
+  [...readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(/<!-- tested: (\S+) -->\n```sh\n(.*?)```/gs)].map(
+    ([, name = '', commands = '']) => [name, commands.trim().split('\n')],
+  ),
+)
+
+describe.runIf(requirePart('curl'))('the README, followed on a fresh clone', () => {
+  let clone: string
+  let gateway: Child
+  let port: number
+
+  beforeAll(async () => {
+    clone = await cloneWorkingTree()
+    const [start = ''] = BLOCKS.get('start') ?? []
+    // Without a network nothing can be installed; what is installed here is what the lock file says.
+    symlinkSync(join(ROOT, 'node_modules'), join(clone, 'node_modules'))
+    ;({ child: gateway, port } = await startOnFreePort(
+      (port) => shell(start.replace('npm ci &&', ''), { PORT: String(port) }),
+      async (port) => (await statusOf(`http://127.0.0.1:${port}/ready`)) === 200,
+    ))
+    await untilReady(gateway, async () => gateway.log().includes('Publish:'))
+  })
+
+  afterAll(async () => {
+    await gateway?.stop()
+    rmSync(clone, { recursive: true, force: true })
+  })
+
+  it('names only commands that this suite runs', () => {
+    expect([...BLOCKS.keys()]).toEqual(['start', 'listen-and-publish', 'test'])
+    expect(BLOCKS.get('start')).toEqual(['npm ci && npm start'])
+    expect(BLOCKS.get('test')).toEqual(['npm ci && npm test'])
+  })
+
+  it('installs what the lock file says, which agrees with package.json', async () => {
+    const ci = run('npm', ['ci', '--dry-run', '--offline', '--ignore-scripts'], { cwd: clone })
+    await expect(ci).resolves.toBeDefined()
+  })
+
+  it('starts a gateway with the first command, which prints where to look', async () => {
+    const [look, listen, publish] = printed()
+
+    expect(look).toBe(`http://127.0.0.1:${port}/`)
+    expect(await (await fetch(look ?? '')).text()).toMatch(/^<!doctype html>/i)
+    await expectToHear(listen ?? '', publish ?? '')
+  })
+
+  it('shows an event in the second terminal that the third one sent', async () => {
+    const [listen = '', publish = ''] = (BLOCKS.get('listen-and-publish') ?? []).map((command) =>
+      command.replaceAll('6001', String(port)),
+    )
+
+    expect([listen, publish]).toEqual(printed().slice(1))
+    await expectToHear(listen, publish)
+  })
+
+  /** The lines `Look`, `Listen` and `Publish`. */
+  function printed(): string[] {
+    return ['Look', 'Listen', 'Publish'].map(
+      (word) => new RegExp(`^ +${word}: +(.*)$`, 'm').exec(gateway.log())?.[1] ?? `nothing to ${word} at`,
+    )
+  }
+
+  async function expectToHear(listen: string, publish: string): Promise<void> {
+    const listening = await shell(listen)
+    onTestFinished(() => listening.stop())
+    await untilReady(listening, async () => listening.log().includes('event: subscribed\n'))
+    const publishing = await shell(publish)
+    expect(await publishing.exited, publishing.log()).toBe(0)
+    const broadcast = 'data: {"channel":"orders","event":"OrderShipped","data":{"id":1}}\n\n'
+    await untilReady(listening, async () => listening.log().includes(broadcast))
+  }
+
+  function shell(command: string, env: Record<string, string> = {}): Promise<Child> {
+    const { PATH, HOME } = process.env
+    return startChild('sh', ['-c', command], { cwd: clone, env: { PATH, HOME, ...env } })
+  }
+})
+
+/** What `git clone` would bring once everything here is committed. */
+async function cloneWorkingTree(): Promise<string> {
+  const { stdout } = await run('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: ROOT })
+  const clone = mkdtempSync(join(tmpdir(), 'clone-'))
+  for (const file of stdout.split('\0').filter((name) => name !== '' && existsSync(join(ROOT, name)))) {
+    cpSync(join(ROOT, file), join(clone, file))
+  }
+  return clone
+}
+
+async function statusOf(url: string): Promise<number> {
+  try {
+    return (await fetch(url)).status
+  } catch {
+    return 0
+  }
+}
