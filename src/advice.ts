@@ -13,9 +13,11 @@ const PROBE_AGAIN_AFTER_MS = [1000, 2000, 4000, 8000, 15_000, 30_000, 60_000, 60
 
 /** Looks at Laravel's auth route and at the prefix on Redis, beside everything else. Returns what stops it. */
 export function startAdvice(services: Services, { wait = waitFor }: { wait?: Wait } = {}): () => void {
-  const { authorizer, broker, logger } = services
+  const { authorizer, broker, logger, config } = services
   const probing = new AbortController()
-  if (authorizer instanceof LaravelAuthorizer) {
+  // Whoever tries the gateway by itself has no Laravel yet, and has named none.
+  const isAlone = broker.kind === 'memory' && config.sources.laravelUrl.layer === 'default'
+  if (authorizer instanceof LaravelAuthorizer && !isAlone) {
     adviseOnLaravel(services, wait, probing.signal).catch((error: unknown) => {
       if (!probing.signal.aborted) logger.error({ err: error }, 'the look at Laravel failed')
     })

@@ -75,7 +75,7 @@ export type BroadcastData = { channel: string; event: string; data: unknown }
 
 export type PingData = { time: number }
 
-export type GapReason = 'expired' | 'restart' | 'relay-lost' | 'overflow'
+export type GapReason = 'expired' | 'restart' | 'relay-lost' | 'overflow' | 'denied'
 
 /** Messages may be missing on these channels; null means on all. */
 export type GapData = { channels: string[] | null; reason: GapReason }

@@ -27,6 +27,8 @@ export type Denial = {
   /** True when the same question may get another answer later. */
   readonly retry: boolean
   readonly retryAfterMs?: number
+  /** What was behind it, for the log alone: a reason of a closed list, and what came with it. */
+  readonly cause?: string
 }
 
 export type Decision = Grant | Denial

@@ -109,7 +109,8 @@ function judgeNonGrant({ status, body, location, retryAfter }: Answer, nowMs: nu
     return { decision, reason: 'throttled', askAgain: { afterMs } }
   }
   if (status >= 500) {
-    const judgement = { decision: temporarily('authorizer_unavailable', afterMs), reason: 'server_error' } as const
+    const decision = temporarily('authorizer_unavailable', afterMs, SERVER_ERROR)
+    const judgement = { decision, reason: 'server_error' } as const
     // Any other 5xx is a mistake in the application: asking again at once only repeats it.
     return [502, 503, 504].includes(status) ? { ...judgement, askAgain: { afterMs } } : judgement
   }
@@ -157,6 +158,9 @@ const NO_IDENTITY =
 
 const TOO_LARGE =
   'Laravel answered with more than an auth answer may hold; return less about the user from the channel callback.'
+
+const SERVER_ERROR =
+  'Laravel failed while deciding about this channel (storage/logs/laravel.log says why); the refusal is temporary.'
 
 const NO_ROUTE =
   'Laravel has no auth route at this address; run php artisan install:broadcasting, or set --auth-endpoint to the route it has.'

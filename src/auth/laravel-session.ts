@@ -82,7 +82,7 @@ export class LaravelSession implements AuthorizerSession {
     const status = decision.allowed ? 200 : decision.status
     const durationMs = performance.now() - startedAt
     onDecision({ channel: channel.name, allowed: decision.allowed, status, reason, detail, tries, durationMs })
-    return decision
+    return decision.allowed ? decision : { ...decision, cause: detail === undefined ? reason : `${reason}: ${detail}` }
   }
 
   async #ask(channel: Channel): Promise<{ judgement: Judgement | typeof DROPPED; tries: number }> {

@@ -31,6 +31,10 @@ export function openRedis(address: RedisAddress, extra: RedisOptions, node?: Red
       ...options,
       sentinels: address.redisSentinels.map(hostAndPort),
       name: address.redisSentinelName,
+      // During a planned failover the old master goes on for seconds as if nothing had happened; the Sentinels know.
+      failoverDetector: true,
+      sentinelReconnectStrategy: retryDelayMs,
+      enableTLSForSentinelMode: address.redisTls,
       ...(address.redisSentinelPassword === null ? {} : { sentinelPassword: address.redisSentinelPassword }),
     })
   }

@@ -46,6 +46,8 @@ const KNOWN: readonly (readonly [RegExp, string])[] = [
   [READONLY, 'is a replica; name the master, or its Sentinels with --redis-sentinels'],
   [/^LOADING/, 'is still loading its data; trying again'],
   [/ECONNREFUSED/, 'refuses the connection; is the server running, and are host and port right?'],
+  [/sentinels are unreachable/, 'cannot be asked for; are the Sentinels running, and do they know this name?'],
+  [/Failed to refresh slots|startup nodes/, 'cannot be reached on any of its nodes; is it running?'],
   [/ENOTFOUND|EAI_AGAIN/, 'cannot be found; check the host name'],
   [/ENOENT/, 'has no such socket; check the path'],
   [/ETIMEDOUT|timed out|socket timeout/i, 'does not answer; is a firewall in between?'],

@@ -105,6 +105,8 @@ export class RedisBroker implements Broker {
   }
 
   async publish(channels: readonly string[], payload: string): Promise<void> {
+    // A connection that only looks for other prefixes counts as a hearer in Redis's answer; this gateway's relay must hear it.
+    if (!this.#relay.isSubscribed) throw new GatewayError('broker_unavailable')
     const names = channels.map((channel) => this.#options.redisPrefix + channel)
     const heard = await this.#commands.ssePublish(this.#clockKey, payload, ...names).catch((cause: unknown) => {
       this.#complain(cause)
@@ -211,9 +213,10 @@ export class RedisBroker implements Broker {
       )
       this.#complaints.clear()
     } catch (error) {
-      // No rights, no memory, no disk: a plain PUBLISH still proves that messages come through. A replica takes one
-      // too, but nobody else would hear it.
+      // What is published on the master is heard on a replica as well, but not the other way round: leave it.
+      if (isReplica(error)) this.#relay.replace()
       if (!isRefusal(error) || isReplica(error)) throw error
+      // No rights, no memory, no disk: a plain PUBLISH still proves that messages come through.
       this.#complain(error)
       await this.#canary()
     }
@@ -248,8 +251,10 @@ export class RedisBroker implements Broker {
   #complain(error: unknown): void {
     if (this.#isStopped) return
     const sentence = explainRedisError(error, this.#where)
-    if (this.#complaints.has(sentence)) return
-    this.#complaints.add(sentence)
+    // Some name the delay until the next attempt.
+    const kind = sentence.replace(/\d+/g, '')
+    if (this.#complaints.has(kind)) return
+    this.#complaints.add(kind)
     this.#logger.warn(sentence)
   }
 }

@@ -193,9 +193,9 @@ function decideChannels(services: Services, { subscriber, session, poll }: Askin
 
 function denyChannel({ metrics, lifeLog }: Services, subscriber: Subscriber, name: string, denial: Denial): void {
   if (subscriber.isEnded) return
-  const { code, status } = denial
+  const { code, status, cause = code } = denial
   metrics.denied.inc({ code })
-  lifeLog.write({ socketId: subscriber.socketId, channel: name.slice(0, 200), code, status }, 'channel denied')
+  lifeLog.write({ socketId: subscriber.socketId, channel: name.slice(0, 200), code, status, cause }, 'channel denied')
   subscriber.deny(name, denial)
 }
 

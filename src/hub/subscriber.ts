@@ -119,7 +119,8 @@ export class Subscriber {
   /** Grants the public channels and begins to tell what was missed. */
   begin(): void {
     const { start, channels } = this.#options
-    if (start.isForeign) this.#tellForeignGap()
+    // The first id of such a stream: it names the head the stream goes on from.
+    if (start.isForeign) this.#tellGap(null, 'restart', start.position)
     for (const { name, kind } of channels) if (kind === 'public') this.#add(name, { allowed: true })
     this.#catchUp()
   }
@@ -138,6 +139,7 @@ export class Subscriber {
     this.#writeNews([deniedFrame(channel, denial)])
     // A name that nobody was asked about changes nothing, and it is refused before the stream begins.
     if (!this.#undecided.delete(channel)) return
+    if (denial.retry && this.#isReturning(channel)) this.#tellGap([channel], 'denied', this.#head())
     this.#leaveLive()
     this.#catchUp()
   }
@@ -258,11 +260,19 @@ export class Subscriber {
     this.ping(Date.now())
   }
 
-  // The first thing such a stream has as an id: it names the head the stream goes on from.
-  #tellForeignGap(): void {
-    const { position } = this.#options.start
-    this.#options.hooks.onGap('restart')
-    this.#writeNews([gapFrame({ channels: null, reason: 'restart' }, this.#newId(position))])
+  // A channel the page had before: the ids go on without it, so what it missed would not be told another time.
+  #isReturning(channel: string): boolean {
+    const { start, fresh } = this.#options
+    return start.resume !== 'fresh' && !start.isForeign && !fresh.has(channel)
+  }
+
+  #head(): Position {
+    return this.#history.head?.position ?? this.#options.start.position
+  }
+
+  #tellGap(channels: string[] | null, reason: GapReason, position: Position): void {
+    this.#options.hooks.onGap(reason)
+    this.#writeNews([gapFrame({ channels, reason }, this.#newId(position))])
   }
 
   #framesOf(items: readonly ReplayItem[]): Frame[] {

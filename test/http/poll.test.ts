@@ -95,6 +95,18 @@ describe('a long-poll', () => {
     expect(answer.lastEventId).toMatch(/^\d+\.0\.2$/)
   })
 
+  it('is answered as soon as Laravel has answered, also when that is no news', async () => {
+    const gateway = await startGateway()
+    const release = gateway.authorizer.hold()
+    const first = poll(gateway, 'channels=private-a', { headers: COOKIE })
+    await gateway.authorizer.untilQuestions(1)
+    // Another request comes and goes, so the poll has come to rest.
+    await fetch(`${gateway.url}/health`)
+    release()
+    expect(eventsOf(await answered(first))).toEqual(['connected', 'subscribed', 'ping', 'ping'])
+    expect((await first).lastEventId).toMatch(/^\d+\.0\.0$/)
+  })
+
   it('is answered at once with a denial', async () => {
     const gateway = await startGateway()
     gateway.authorizer.decides(() => deny('forbidden'))

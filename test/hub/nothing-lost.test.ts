@@ -52,6 +52,9 @@ const acts = fc.oneof(
   act<[number, number]>('connect', 5, [client, node], (scene, who, where) =>
     at(scene, who).connect(scene.world.node(where)),
   ),
+  act<[number, number]>('connectStuck', 3, [client, node], (scene, who, where) =>
+    at(scene, who).connect(scene.world.node(where), { isStuck: true }),
+  ),
   act<[number, number]>('drop', 3, [client, fc.double({ min: 0, max: 1, noNaN: true })], (scene, who, part) =>
     at(scene, who).drop(part),
   ),

@@ -140,12 +140,13 @@ describe('a hole', () => {
 })
 
 describe('a replay larger than its window', () => {
-  function slowReader(stage: Stage, count: number, backlogBytes?: number) {
+  function slowReader(stage: Stage, count: number, backlogBytes?: number, { pendingBytes = 0 } = {}) {
     const cursor = stage.publish('a')
     const missed = Array.from({ length: count }, () => stage.publish('a', { data: BIG }))
     const options = { lastEventId: cursor, ...(backlogBytes === undefined ? {} : { backlogBytes }) }
     const page = stage.prepare(['a'], options)
     page.outlet.isStuck = true
+    page.outlet.pendingBytes = pendingBytes
     stage.hub.add(page.subscriber)
     page.subscriber.begin()
     return { page, missed }
@@ -166,7 +167,7 @@ describe('a replay larger than its window', () => {
 
   it('does not make a slow reader of somebody who has just come back', async () => {
     const stage = new Stage()
-    const { page, missed } = slowReader(stage, 10, 100_000)
+    const { page, missed } = slowReader(stage, 1, 10_000, { pendingBytes: 60_000 })
     const live = stage.publish('a')
     await stage.flush()
     expect(page.ended).toEqual([])
@@ -194,6 +195,23 @@ describe('a replay larger than its window', () => {
     expect(ids(page).length).toBeLessThan(1000)
     await readAll(page)
     expect(ids(page)).toEqual(missed)
+  })
+
+  it('takes in a channel that is granted while it waits', async () => {
+    const stage = new Stage()
+    const cursor = stage.publish('a')
+    const hidden = stage.publish('private-x')
+    for (let count = 0; count < 20; count += 1) stage.publish('a', { data: BIG })
+    const page = stage.prepare(['a', 'private-x'], { lastEventId: cursor })
+    page.outlet.isStuck = true
+    stage.hub.add(page.subscriber)
+    page.subscriber.begin()
+    expect(page.outlet.isAwaited).toBe(true)
+    page.subscriber.grant('private-x', GRANT)
+    await readAll(page)
+    expect(ids(page)).toHaveLength(21)
+    expect(ids(page)).toContain(`${cursor}~${hidden}`)
+    expect(page.subscriber.isPlain).toBe(true)
   })
 
   it('that the log outruns becomes a gap `overflow`, never a silent loss', async () => {

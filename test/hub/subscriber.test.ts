@@ -186,3 +186,32 @@ describe('a late answer', () => {
     expect([outlet.news(), ended, stage.hub.size, stage.hub.channelCount]).toEqual([[], ['drain'], 0, 0])
   })
 })
+
+describe('a channel that is refused for now', () => {
+  const LATER = { ...DENIAL, status: 503, retry: true, retryAfterMs: 5000 }
+
+  it('is a gap for a page that had it before: the ids go on, and what it missed is not told another time', () => {
+    const stage = new Stage()
+    const cursor = stage.publish('private-a')
+    const head = stage.publish('private-a')
+    const { subscriber, outlet } = stage.open(['a', 'private-a'], { lastEventId: cursor })
+    subscriber.deny('private-a', LATER)
+    expect(framesNamed(outlet.frames, 'gap').map(({ id, data }) => [id, data])).toEqual([
+      [`${cursor}~${head}`, { channels: ['private-a'], reason: 'denied' }],
+    ])
+    expect(outlet.frames.at(-1)).toMatchObject({ event: 'ping', id: head })
+  })
+
+  it.each([
+    ['comes for the first time', ['private-a'], {}, LATER],
+    ['has just joined it', ['private-a'], { lastEventId: '1.2.1', fresh: ['private-a'] }, LATER],
+    ['is refused for good', ['private-a'], { lastEventId: '1.2.1' }, DENIAL],
+  ] as const)('is none for a page that %s', (_who, names, options, denial) => {
+    const stage = new Stage()
+    stage.publish('private-a')
+    stage.publish('private-a')
+    const { subscriber, outlet } = stage.open(names, options)
+    subscriber.deny('private-a', denial)
+    expect(framesNamed(outlet.frames, 'gap')).toEqual([])
+  })
+})

@@ -43,18 +43,19 @@ export class WorldClient {
   }
 
   /** Comes to this gateway with the newest id it has; an earlier stream is over. */
-  connect(node: GatewayNode): void {
+  connect(node: GatewayNode, { isStuck = false } = {}): void {
     this.drop(1)
     const wanted = {
       names: this.#names,
       fresh: this.#fresh,
       lastEventId: this.#cursor,
       socketId: this.#socketId,
+      isStuck,
     }
     this.connection = connect(node, wanted)
     if (this.connection === null) return
     this.node = node
-    this.#isStuck = false
+    this.#isStuck = isStuck
     this.#begin(this.connection)
     this.#fresh = []
     this.read()

@@ -134,6 +134,8 @@ export type ConnectOptions = {
   readonly fresh: readonly string[]
   readonly lastEventId: string | null
   readonly socketId: string
+  /** Nothing is taken from the first byte on. */
+  readonly isStuck: boolean
 }
 
 /** Opens a stream at a gateway as its HTTP side does; null while that has not heard its first marker. */
@@ -145,6 +147,7 @@ export function connect({ history, hub }: GatewayNode, options: ConnectOptions):
   const start = startStream(history, options.lastEventId, open)
   const head = history.head.position
   const outlet = new RecordingOutlet({ weight: 200 })
+  outlet.isStuck = options.isStuck
   const subscriber = new Subscriber({
     history,
     outlet,
