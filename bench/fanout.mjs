@@ -171,7 +171,7 @@ function readOptions() {
 function addServer(text) {
   const [, name, command] = /^(\w+)=(.+)$/.exec(text) ?? []
   if (!name || !command) throw new Error(`--server must look like NAME=COMMAND, got \`${text}\``)
-  SERVERS[name] = { ...SERVERS[name], command: command.split(' ') }
+  SERVERS[name] = { readyPath: '/ready', ...SERVERS[name], command: command.split(' ') }
 }
 
 /**

@@ -176,7 +176,8 @@ async function answers(url) {
   try {
     const response = await fetch(url, { headers: { connection: 'close' }, signal: AbortSignal.timeout(1000) })
     await response.body?.cancel()
-    return response.status === 200
+    // A server without such a page is ready when it answers at all.
+    return response.status === 200 || response.status === 404
   } catch {
     return false
   }

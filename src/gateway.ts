@@ -108,6 +108,7 @@ function buildServices(config: Config, logger: Logger, parts: GatewayParts): Ser
     maxChannelBytes: config.historyChannelBytes,
     maxBytes: config.historyBytes,
     maxAgeMs: config.historyAgeS * 1000,
+    onMalformed: () => metrics.ignored.inc({ reason: 'malformed' }),
   })
   const hub = new Hub(history)
   const admission = new Admission(config)

@@ -30,13 +30,15 @@ export function describeCaller(
 ): Caller {
   const trusts = trustOf(trustProxy)
   const peer = remoteAddress === undefined ? UNIX : (parseAddress(remoteAddress) ?? remoteAddress)
-  const proxy = trusts(peer) ? headers : {}
+  const forwarded = Object.keys(headers).some((name) => /^(forwarded|via|x-forwarded-.*)$/.test(name))
+  // Asking whether a peer is trusted is the dearest step here, and without a proxy's word nothing hangs on it.
+  const proxy = forwarded && trusts(peer) ? headers : {}
   const protocol = forwardedProtocol(proxy) ?? (encrypted ? 'https' : 'http')
   return {
     address: clientAddress(peer, proxy['x-forwarded-for'], trusts),
     protocol,
     host: publicHost(proxy, headers.host ?? headers[':authority']),
-    forwarded: Object.keys(headers).some((name) => /^(forwarded|via|x-forwarded-.*)$/.test(name)),
+    forwarded,
   }
 }
 
@@ -100,7 +102,8 @@ function addRange(ranges: BlockList, entry: string): void {
 /** Each proxy appends the peer it saw, so only the part to the right of the first stranger is to be believed. */
 function clientAddress(peer: string, forwardedFor: string | undefined, trusts: (address: string) => boolean): string {
   let address = peer
-  for (const entry of (forwardedFor ?? '').split(',').reverse()) {
+  if (forwardedFor === undefined) return address
+  for (const entry of forwardedFor.split(',').reverse()) {
     const previous = trusts(address) ? parseAddress(entry.trim()) : null
     if (previous === null) break
     address = previous

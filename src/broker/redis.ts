@@ -47,9 +47,9 @@ export class RedisBroker implements Broker {
   #isStopped = false
   #subscribedAtMs = 0
   /** When anything of the gateways' own was heard last. */
-  #heardAtMs = 0
-  /** When the first marker or canary was sent that did not come back; 0 when all did. */
-  #unheardSinceMs = 0
+  #heardAtMs = Number.NEGATIVE_INFINITY
+  /** Since when nothing was heard although a marker or canary was sent; null when all came back. */
+  #unheardSinceMs: number | null = null
   #timer: NodeJS.Timeout | null = null
   /** Trouble that was told since the last marker went through. */
   readonly #complaints = new Set<string>()
@@ -100,7 +100,7 @@ export class RedisBroker implements Broker {
   }
 
   isReady(): boolean {
-    const isHeard = Date.now() - this.#heardAtMs < this.#options.readyTimeoutMs
+    const isHeard = performance.now() - this.#heardAtMs < this.#options.readyTimeoutMs
     return this.#relay.isSubscribed && this.#clock?.isWaiting === false && isHeard
   }
 
@@ -154,8 +154,8 @@ export class RedisBroker implements Broker {
   }
 
   #subscribed(): void {
-    this.#subscribedAtMs = Date.now()
-    this.#unheardSinceMs = 0
+    this.#subscribedAtMs = performance.now()
+    this.#unheardSinceMs = null
     this.#logger.info({ pattern: relayPattern(this.#options.redisPrefix) }, 'relay subscribed')
     this.#mark().catch((error: unknown) => this.#failed(error))
   }
@@ -168,10 +168,12 @@ export class RedisBroker implements Broker {
   }
 
   #heard(channel: Buffer, payload: Buffer): void {
+    // With a marker on its way, every message shows that the connection is late, not deaf.
+    if (this.#unheardSinceMs !== null) this.#unheardSinceMs = performance.now()
     const name = channel.toString('utf8', this.#prefixBytes)
     if (name.startsWith(RESERVED_PREFIX)) {
-      this.#heardAtMs = Date.now()
-      this.#unheardSinceMs = 0
+      this.#heardAtMs = performance.now()
+      this.#unheardSinceMs = null
       const marker = name === this.#clockChannel ? parseMarker(payload.toString('latin1')) : null
       if (marker !== null) {
         this.#clock?.marker(marker)
@@ -197,8 +199,8 @@ export class RedisBroker implements Broker {
   }
 
   #watchRelay(): void {
-    const isDeaf = this.#unheardSinceMs !== 0 && Date.now() - this.#unheardSinceMs > this.#patienceMs
-    if (!this.#relay.isSubscribed || !isDeaf) return
+    if (!this.#relay.isSubscribed || this.#unheardSinceMs === null) return
+    if (performance.now() - this.#unheardSinceMs <= this.#patienceMs) return
     this.#logger.warn('relay connection is deaf: Redis took a marker that never came back')
     this.#relay.replace()
   }
@@ -213,19 +215,19 @@ export class RedisBroker implements Broker {
       )
       this.#complaints.clear()
     } catch (error) {
-      // What is published on the master is heard on a replica as well, but not the other way round: leave it.
-      if (isReplica(error)) this.#relay.replace()
-      if (!isRefusal(error) || isReplica(error)) throw error
-      // No rights, no memory, no disk: a plain PUBLISH still proves that messages come through.
+      if (!isRefusal(error)) throw error
       this.#complain(error)
-      await this.#canary()
+      // On a replica we would hear what is published on the master, but nobody would hear us: leave it. Anything
+      // else (no rights, no memory, no disk) does not keep a plain PUBLISH from proving that messages come through.
+      if (isReplica(error)) this.#relay.replace()
+      else await this.#canary()
     }
   }
 
   async #canary(): Promise<void> {
     const channel = `${this.#options.redisPrefix}${RESERVED_PREFIX}canary`
     await this.#expectBack(() => this.#commands.publish(channel, ''))
-    if (this.#clock?.isWaiting !== true || Date.now() - this.#subscribedAtMs < this.#patienceMs) return
+    if (this.#clock?.isWaiting !== true || performance.now() - this.#subscribedAtMs < this.#patienceMs) return
     this.#logger.warn(
       'no marker to be had: positions of this node are its own, a client that changes nodes is told of a gap',
     )
@@ -235,9 +237,9 @@ export class RedisBroker implements Broker {
 
   // What was sent may have come back before the answer to the command did, on the other connection.
   async #expectBack(send: () => Promise<unknown>): Promise<void> {
-    const sentAtMs = Date.now()
+    const sentAtMs = performance.now()
     await send()
-    if (this.#heardAtMs < sentAtMs && this.#unheardSinceMs === 0) this.#unheardSinceMs = sentAtMs
+    if (this.#heardAtMs < sentAtMs) this.#unheardSinceMs ??= performance.now()
   }
 
   // Before the first marker, what waiting cannot cure ends the start; later it is only told.

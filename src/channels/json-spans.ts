@@ -31,7 +31,7 @@ export function membersOf(text: string, from = 0): Member[] | null {
     const keyEnd = skipString(text, start)
     const valueStart = skipSpace(text, skipSpace(text, keyEnd) + 1)
     const valueEnd = skipValue(text, valueStart)
-    members.push({ key: JSON.parse(text.slice(start, keyEnd)) as string, start, valueStart, valueEnd })
+    members.push({ key: stringAt(text, start, keyEnd), start, valueStart, valueEnd })
     at = skipSpace(text, valueEnd)
     if (text.charCodeAt(at) === COMMA) at = skipSpace(text, at + 1)
   }
@@ -54,12 +54,21 @@ function skipSpace(text: string, from: number): number {
 }
 
 function skipString(text: string, from: number): number {
-  let at = from + 1
-  for (;;) {
-    const code = text.charCodeAt(at)
-    if (code === QUOTE) return at + 1
-    at += code === BACKSLASH ? 2 : 1
-  }
+  let quote = text.indexOf('"', from + 1)
+  while (isEscaped(text, quote)) quote = text.indexOf('"', quote + 1)
+  return quote + 1
+}
+
+// Behind an odd number of backslashes a quote belongs to the string.
+function isEscaped(text: string, quote: number): boolean {
+  let at = quote - 1
+  while (text.charCodeAt(at) === BACKSLASH) at -= 1
+  return (quote - at) % 2 === 0
+}
+
+function stringAt(text: string, start: number, end: number): string {
+  const inner = text.slice(start + 1, end - 1)
+  return inner.includes('\\') ? (JSON.parse(text.slice(start, end)) as string) : inner
 }
 
 function skipValue(text: string, from: number): number {

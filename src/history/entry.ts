@@ -11,6 +11,8 @@ export type EntryOptions = {
   channel: string
   payload: Buffer
   receivedAtMs: number
+  /** Called when the message turns out not to be Laravel's, which is known only once somebody needs it. */
+  onMalformed?: (() => void) | undefined
 }
 
 /** Bookkeeping that an entry costs beside its payload, measured on Node 20: about this many bytes. */
@@ -29,6 +31,7 @@ export class Entry {
   #payload: Buffer | null
   #frame: Frame | null = null
   #socket: string | null = null
+  readonly #onMalformed: (() => void) | undefined
 
   constructor(options: EntryOptions) {
     this.seq = options.seq
@@ -37,6 +40,7 @@ export class Entry {
     this.channel = options.channel
     this.receivedAtMs = options.receivedAtMs
     this.#payload = options.payload
+    this.#onMalformed = options.onMalformed
     this.sizeBytes = options.payload.length + OVERHEAD_BYTES
   }
 
@@ -64,7 +68,10 @@ export class Entry {
     if (this.#payload === null) return
     const broadcast = parseBroadcast(this.#payload)
     this.#payload = null
-    if (broadcast === null) return
+    if (broadcast === null) {
+      this.#onMalformed?.()
+      return
+    }
     this.#socket = broadcast.socket
     const data = dataOf(this.channel, broadcast)
     this.#frame = new Frame(encodeFrame(this.hasId ? { id: formatPosition(this.position), data } : { data }))

@@ -13,6 +13,8 @@ export type HistoryOptions = {
   /** How long a message is kept, ms. Default 10 minutes. */
   maxAgeMs: number
   now?: () => number
+  /** Counted: messages that looked like Laravel's and are not. */
+  onMalformed?: () => void
 }
 
 /** Messages between the one before `seq` and `position` may be missing. */
@@ -82,7 +84,9 @@ export class History {
     const seq = this.#nextSeq()
     const ring = this.#ringFor(channel)
     // The ring's own string: another copy of the name would stay with every entry.
-    const entry = new Entry({ seq, position, hasId, channel: ring.channel, payload, receivedAtMs: this.#now() })
+    const { onMalformed } = this.#options
+    const receivedAtMs = this.#now()
+    const entry = new Entry({ seq, position, hasId, channel: ring.channel, payload, receivedAtMs, onMalformed })
     this.#head = { seq, position }
     this.#log.push(entry)
     this.#sizeBytes += entry.sizeBytes

@@ -18,11 +18,14 @@ export function describeRequest(request: FastifyRequest, trustProxy: readonly st
   const { socket } = request.raw
   // Only a Unix socket has no peer address while it lives; a connection that is gone must not pass for one.
   const remoteAddress = socket.destroyed ? GONE : socket.remoteAddress
-  const caller = describeCaller({ remoteAddress, headers, encrypted: request.protocol === 'https' }, trustProxy)
+  const { address, protocol, host, forwarded } = describeCaller(
+    { remoteAddress, headers, encrypted: request.protocol === 'https' },
+    trustProxy,
+  )
   // The Host as well: with DNS rebinding a page elsewhere speaks to loopback under its own name.
   const isLoopback = remoteAddress !== undefined && LOOPBACK_ADDRESS.test(remoteAddress)
-  const isLocal = isLoopback && !caller.forwarded && LOOPBACK_HOST.test(headers.host ?? '')
-  return { ...caller, headers, isLocal }
+  const isLocal = isLoopback && !forwarded && LOOPBACK_HOST.test(headers.host ?? '')
+  return { address, protocol, host, forwarded, headers, isLocal }
 }
 
 /** The path alone: queries hold keys and may hold more, so they are never logged. */

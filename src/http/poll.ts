@@ -77,6 +77,7 @@ export class Poll {
 
   #answer(): void {
     if (this.#subscriber === null || this.#subscriber.isEnded) return
+    this.#subscriber.tellNow()
     this.#subscriber.ping(Date.now())
     this.#outlet?.end()
     this.#subscriber.close('poll')

@@ -51,6 +51,13 @@ export async function handleStream(services: Services, request: FastifyRequest, 
     if (error instanceof GatewayError && wantsSoftRefusal(caller, wanted)) return refuseSoftly(services, reply, error)
     throw error
   }
+  // Behind another request on the same connection there is no socket to write to yet.
+  if (reply.raw.socket === null) {
+    admitted.leave()
+    throw new GatewayError('bad_request', {
+      message: 'Ask for a stream on a connection of its own, not behind another request.',
+    })
+  }
   if (admitted.identity.setCookie !== null) reply.header('Set-Cookie', admitted.identity.setCookie)
   reply.headers(STREAM_HEADERS)
   reply.hijack()
@@ -135,6 +142,7 @@ function runStream(services: Services, admitted: Admitted, { outlet, poll, reply
   const { hub, heartbeat, history, metrics, config } = services
   const { wanted, identity, channels, start } = admitted
   const session = askLaravel(services, admitted)
+  const ended = whenEnded(services, admitted)
   const subscriber = new Subscriber({
     history,
     outlet,
@@ -142,6 +150,7 @@ function runStream(services: Services, admitted: Admitted, { outlet, poll, reply
     start,
     channels,
     fresh: wanted.fresh,
+    waitsForDecisions: poll !== null,
     heartbeatMs: wanted.heartbeatMs,
     backlogBytes: config.backlogBytes,
     hooks: {
@@ -150,7 +159,7 @@ function runStream(services: Services, admitted: Admitted, { outlet, poll, reply
         hub.remove(self)
         heartbeat.remove(self)
         session?.close()
-        endStream(services, admitted, reason)
+        ended(reason)
       },
       onGap: (reason) => metrics.gaps.inc({ reason }),
       settledSeq: () => hub.settledSeq,
@@ -208,10 +217,14 @@ function beginStream({ metrics, lifeLog }: Services, { caller, wanted, identity,
   )
 }
 
-function endStream({ metrics, lifeLog }: Services, { identity, leave, openedAtMs }: Admitted, reason: EndReason): void {
-  leave()
-  metrics.ended.inc({ reason })
-  lifeLog.write({ socketId: identity.socketId, reason, durationMs: Date.now() - openedAtMs }, 'stream ended')
+// Keeps only what the end needs: a stream lives for hours, and its request need not.
+function whenEnded({ metrics, lifeLog }: Services, { identity, leave, openedAtMs }: Admitted) {
+  const { socketId } = identity
+  return (reason: EndReason) => {
+    leave()
+    metrics.ended.inc({ reason })
+    lifeLog.write({ socketId, reason, durationMs: Date.now() - openedAtMs }, 'stream ended')
+  }
 }
 
 // A native EventSource never comes back from anything but a 200, so it is refused in a way it survives.

@@ -34,6 +34,11 @@ export type SubscriberOptions = {
   /** Names of channels the page has just joined: nothing older than now. */
   fresh: ReadonlySet<string>
   heartbeatMs: number
+  /**
+   * Tell nothing before every channel is decided. A long-poll that was full before that would end with an id that
+   * still names its start, and so would the next one.
+   */
+  waitsForDecisions?: boolean
   /** Unsent bytes beyond which the stream ends with `bye slow`. */
   backlogBytes: number
   hooks: SubscriberHooks
@@ -61,7 +66,7 @@ export class Subscriber {
   seq: number
   /** When the last frame was written, ms. */
   writtenAtMs = Date.now()
-  #state: 'ahead' | 'catching-up' | 'live' | 'ended' = 'catching-up'
+  #state: 'ahead' | 'held' | 'catching-up' | 'live' | 'ended' = 'ahead'
   readonly #options: SubscriberOptions
   readonly #history: History
   readonly #backlogBytes: number
@@ -84,12 +89,12 @@ export class Subscriber {
     this.socketId = options.socketId
     this.outlet = options.outlet
     this.heartbeatMs = options.heartbeatMs
-    if (options.start.isAhead) this.#state = 'ahead'
     this.seq = options.start.seq
     this.#startSeq = options.start.seq
     for (const { name, kind } of options.channels) if (kind !== 'public') this.#undecided.add(name)
     this.#isPlain = this.#undecided.size === 0
     this.#lastId = this.#isPlain && !options.start.isForeign ? options.start.position : null
+    if (!options.start.isAhead) this.#beginTelling()
   }
 
   /** True when the hub may hand over what is new. */
@@ -130,7 +135,7 @@ export class Subscriber {
     if (this.isEnded || !this.#undecided.delete(channel)) return
     this.#leaveLive()
     this.#add(channel, grant)
-    this.#catchUp()
+    this.#decided()
   }
 
   /** The channel is refused, for now or for good. The stream lives on. */
@@ -141,6 +146,13 @@ export class Subscriber {
     if (!this.#undecided.delete(channel)) return
     if (denial.retry && this.#isReturning(channel)) this.#tellGap([channel], 'denied', this.#head())
     this.#leaveLive()
+    this.#decided()
+  }
+
+  /** Tells what there is although a channel is still undecided: a long-poll's time is up. */
+  tellNow(): void {
+    if (this.#state !== 'held') return
+    this.#state = 'catching-up'
     this.#catchUp()
   }
 
@@ -152,7 +164,7 @@ export class Subscriber {
     if (place.kind === 'at') this.#startSeq = place.seq
     this.seq = this.#startSeq
     for (const cursor of this.#granted.values()) cursor.seq = Math.max(cursor.seq, this.seq)
-    this.#state = 'catching-up'
+    this.#beginTelling()
     this.#catchUp()
   }
 
@@ -198,6 +210,20 @@ export class Subscriber {
     if (this.isEnded) return
     this.#state = 'ended'
     this.#options.hooks.onEnded(this, reason)
+  }
+
+  #beginTelling(): void {
+    const isHeld = this.#options.waitsForDecisions === true && this.#undecided.size > 0
+    this.#state = isHeld ? 'held' : 'catching-up'
+  }
+
+  #decided(): void {
+    if (this.#state === 'held' && this.#undecided.size === 0) {
+      // Nothing was told yet, so the ids can be plain from the first one on.
+      this.#isPlain = true
+      this.#state = 'catching-up'
+    }
+    this.#catchUp()
   }
 
   #add(name: string, grant: Grant): void {

@@ -7,7 +7,7 @@ import { comparePositions, type Position } from '../history/position.ts'
 import type { Hub } from '../hub/hub.ts'
 
 /** Why a message was passed over: the closed list of the metric label. */
-export type IgnoredReason = 'not_laravel' | 'invalid_channel' | 'other_prefix'
+export type IgnoredReason = 'not_laravel' | 'malformed' | 'invalid_channel' | 'other_prefix'
 
 export type RelayOptions = {
   history: History

@@ -69,10 +69,12 @@ export class EventStream implements Outlet {
     if (last !== undefined) this.write([last])
     this.#isEnded = true
     this.#socket.end(this.#isChunked ? LAST_CHUNK : '')
-    // A reader that has stopped reading would keep its unsent bytes for ever.
+    // That closes our side. A client that has stopped reading, or never closes its own, would keep the socket for ever.
     const socket = this.#socket
-    if (socket.writableLength > socket.writableHighWaterMark) setTimeout(() => socket.destroy(), GRACE_MS).unref()
+    const grace = setTimeout(() => socket.destroy(), GRACE_MS).unref()
+    socket.once('close', () => clearTimeout(grace))
   }
 }
 
+/** How long the other side may take to read the rest and to hang up. */
 const GRACE_MS = 5000

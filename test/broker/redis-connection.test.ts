@@ -92,13 +92,27 @@ describe.runIf(requirePart('redis', 'openssl'))('a connection to Redis', () => {
     expect(log.at('warn').filter((line) => line.includes('is the server running'))).toHaveLength(1)
   })
 
-  it('says of a replica that it is one, and never takes it for ready', async () => {
+  it('says of a replica that it is one, never takes it for ready, and asks again where the master is', async () => {
     const replica = await startOwn({ args: ['--replicaof', '127.0.0.1', String(server.port)] })
-    const { broker, ears, log } = openBroker({ redis: replica.url, redisPrefix: 'replica_' })
+    const { broker, ears, log, lost } = openBroker({ redis: replica.url, redisPrefix: 'replica_' })
     const { msg } = await log.until(/is a replica/)
     expect(msg).toContain('--redis-sentinels')
+    await expect.poll(lost, { interval: 10, timeout: 5000 }).toBeGreaterThanOrEqual(3)
     expect(broker.isReady()).toBe(false)
     expect(ears.log).toEqual([])
+  })
+
+  it('leaves a server that becomes a replica, and is at home again when it is the master', async () => {
+    const [master, server] = [await startOwn(), await startOwn()]
+    const { broker, ears, log } = await startBroker({ redis: server.url, redisPrefix: 'demoted_' })
+    await server.cli('REPLICAOF', '127.0.0.1', String(master.port))
+    await log.until(/is a replica/)
+    await log.until(/relay connection lost/)
+    await server.cli('REPLICAOF', 'NO', 'ONE')
+    await ears.untilHoles(2)
+    await broker.publish(['orders'], 'x')
+    await ears.untilMessages(1)
+    expect(broker.isReady()).toBe(true)
   })
 
   describe('with a login', () => {

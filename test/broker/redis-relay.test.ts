@@ -71,6 +71,18 @@ describe.runIf(requirePart('redis'))('the relay connection', () => {
     expect(ears.holes).toHaveLength(1)
   })
 
+  it('is kept when it is only late: what it hears shows that it is not deaf', async () => {
+    const { broker, ears, lost, proxy } = await startBehindProxy('late_')
+    proxy.slow(500_000, isRelay)
+    // The markers stand in line behind a second and a half of messages.
+    for (let count = 0; count < 75; count += 1) await laravel.publish('late_orders', 'x'.repeat(10_000))
+    await until(() => !broker.isReady())
+    await ears.untilMessages(75)
+    await until(() => broker.isReady())
+    expect(ears.holes).toHaveLength(1)
+    expect(lost()).toBe(0)
+  })
+
   it('tells of a hole when the line was cut, and of no second one', async () => {
     const { broker, ears, log, lost, proxy } = await startBehindProxy('cut_')
     proxy.cut()

@@ -67,3 +67,16 @@ it('costs its payload and its bookkeeping, whether or not it was encoded', () =>
   expect(one.frame).not.toBeNull()
   expect(one.sizeBytes).toBe(before)
 })
+
+it.each([
+  ['cut off', '{"event":"E","data":{'],
+  ['without data', '{"event":"E"}'],
+  ['with an event that is no text', '{"event":5,"data":1}'],
+  ['no UTF-8', Buffer.from('{"event":"E\xff","data":1}', 'latin1')],
+])('a message that is %s has no frame, and is counted once', (_what, payload) => {
+  let malformed = 0
+  const one = entry(payload, { onMalformed: () => (malformed += 1) })
+  expect(malformed).toBe(0)
+  expect([one.frame, one.frame, one.socket]).toEqual([null, null, null])
+  expect(malformed).toBe(1)
+})

@@ -6,6 +6,7 @@ import { formParameters, jsonParameters, queryParameters, readStreamRequest } fr
 import { PARAMETERS } from '../../src/protocol.ts'
 
 const RUNS = 50_000
+const TIMEOUT_MS = 60_000
 const LIMITS = { maxChannels: 100, heartbeatMs: 15_000 }
 const RULES = { maxNameBytes: 200, prefix: 'laravel_database_' }
 
@@ -44,24 +45,32 @@ const query = fc
   .map((pairs) => pairs.flat().join(''))
 const bytes = fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from(array).toString('latin1'))
 
-it('no query does more than be refused: 50,000 random and mutated ones', () => {
-  fc.assert(
-    fc.property(fc.oneof(query, bytes), fc.option(word, { nil: undefined }), (text, id) => {
-      checkReading(() => readStreamRequest(queryParameters(`/stream?${text}`), id, LIMITS))
-      checkReading(() => readStreamRequest(formParameters(text), id, LIMITS))
-    }),
-    { numRuns: RUNS },
-  )
-})
+it(
+  'no query does more than be refused: 50,000 random and mutated ones',
+  () => {
+    fc.assert(
+      fc.property(fc.oneof(query, bytes), fc.option(word, { nil: undefined }), (text, id) => {
+        checkReading(() => readStreamRequest(queryParameters(`/stream?${text}`), id, LIMITS))
+        checkReading(() => readStreamRequest(formParameters(text), id, LIMITS))
+      }),
+      { numRuns: RUNS },
+    )
+  },
+  TIMEOUT_MS,
+)
 
-it('no body does more than be refused: 50,000 random and mutated ones', () => {
-  const value = fc.oneof(word, fc.double(), fc.array(fc.oneof(word, fc.anything()), { maxLength: 5 }), fc.anything())
-  const body = fc.oneof(fc.dictionary(word, value, { maxKeys: 8 }), fc.anything())
-  fc.assert(
-    fc.property(body, (parsed) => checkReading(() => readStreamRequest(jsonParameters(parsed), undefined, LIMITS))),
-    { numRuns: RUNS },
-  )
-})
+it(
+  'no body does more than be refused: 50,000 random and mutated ones',
+  () => {
+    const value = fc.oneof(word, fc.double(), fc.array(fc.oneof(word, fc.anything()), { maxLength: 5 }), fc.anything())
+    const body = fc.oneof(fc.dictionary(word, value, { maxKeys: 8 }), fc.anything())
+    fc.assert(
+      fc.property(body, (parsed) => checkReading(() => readStreamRequest(jsonParameters(parsed), undefined, LIMITS))),
+      { numRuns: RUNS },
+    )
+  },
+  TIMEOUT_MS,
+)
 
 /** A refusal of the closed list, or a request whose every value is inside its range. */
 function checkReading(read: () => ReturnType<typeof readStreamRequest>): void {
@@ -69,17 +78,19 @@ function checkReading(read: () => ReturnType<typeof readStreamRequest>): void {
   try {
     wanted = read()
   } catch (error) {
-    expect(error).toBeInstanceOf(GatewayError)
-    expect((error as GatewayError).status).toBe(400)
-    return
+    if (error instanceof GatewayError && error.status === 400) return
+    throw error
   }
-  expect(wanted.channels.length).toBeLessThanOrEqual(LIMITS.maxChannels)
-  expect(new Set(wanted.channels).size).toBe(wanted.channels.length)
-  expect(wanted.channels).not.toContain('')
-  expect(wanted.waitMs >= 0 && wanted.waitMs <= 25_000).toBe(true)
-  expect(wanted.heartbeatMs >= 2000 && wanted.heartbeatMs <= LIMITS.heartbeatMs).toBe(true)
-  for (const name of wanted.channels) {
-    const channel = parseChannel(name, RULES)
-    if ('kind' in channel) expect(name).not.toMatch(/[\r\n\0 ]|^#|^sse:/)
-  }
+  const { channels, waitMs, heartbeatMs } = wanted
+  // One look instead of many: this runs a hundred thousand times.
+  const isInside =
+    channels.length <= LIMITS.maxChannels &&
+    new Set(channels).size === channels.length &&
+    !channels.includes('') &&
+    waitMs >= 0 &&
+    waitMs <= 25_000 &&
+    heartbeatMs >= 2000 &&
+    heartbeatMs <= LIMITS.heartbeatMs
+  const strange = channels.filter((name) => 'kind' in parseChannel(name, RULES) && /[\r\n\0 ]|^#|^sse:/.test(name))
+  if (!isInside || strange.length > 0) expect(wanted).toBe('inside its limits, with names that somebody can mean')
 }

@@ -20,8 +20,8 @@ const CLOSED_LISTS: Readonly<Record<string, readonly string[]>> = {
   outcome: ['ok', ...CODES],
   reason: [
     ...['drain', 'slow', 'replaced', 'expired', 'shutdown', 'overload', 'client', 'poll'],
-    ...['expired', 'restart', 'relay-lost', 'overflow'],
-    ...['not_laravel', 'invalid_channel'],
+    ...['expired', 'restart', 'relay-lost', 'overflow', 'denied'],
+    ...['not_laravel', 'malformed', 'invalid_channel', 'other_prefix'],
     ...DECISION_REASONS,
   ],
 }

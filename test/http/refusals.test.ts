@@ -149,6 +149,18 @@ describe('what is not HTTP', () => {
   })
 })
 
+describe('a stream behind another request on one connection', () => {
+  it('is refused: its bytes would have to wait, and nobody would know for how long', async () => {
+    const gateway = await startGateway()
+    const connection = await rawConnection(gateway.port)
+    const stream = 'GET /stream?channels=a HTTP/1.1\r\nHost: x\r\n\r\n'
+    connection.write(`GET /health HTTP/1.1\r\nHost: x\r\n\r\n${stream}`)
+    await connection.until('bad_request')
+    expect(gateway.gateway.services.hub.size).toBe(0)
+    expect(connection.text).toContain('{"status":"ok"}')
+  })
+})
+
 describe('a content type', () => {
   it.each([
     'text/plain',

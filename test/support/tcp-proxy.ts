@@ -18,12 +18,23 @@ export type TcpProxy = {
    * that are open now by what they have sent so far. Without it, new ones are silent as well.
    */
   silence(direction: Direction, which?: (sent: string) => boolean): void
+  /** What comes back on the connections that `which` chooses takes its time, until `resume`. */
+  slow(bytesPerSecond: number, which: (sent: string) => boolean): void
   /** Everything passes again, what was held back first. */
   resume(): void
   close(): Promise<void>
 }
 
-type Pair = { readonly client: Socket; readonly server: Socket; sent: string }
+type Pair = {
+  readonly client: Socket
+  readonly server: Socket
+  sent: string
+  /** What waits to go back slowly. */
+  waiting: Buffer
+  slowed: NodeJS.Timeout | null
+}
+
+const TICK_MS = 10
 
 /** As much of what a client sends as `which` needs to know it by. */
 const REMEMBERED_BYTES = 64 * 1024
@@ -40,7 +51,8 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
       client.resetAndDestroy()
       return
     }
-    const pair: Pair = { client, server: connect({ port: target, host: '127.0.0.1', noDelay: true }), sent: '' }
+    const upstream = connect({ port: target, host: '127.0.0.1', noDelay: true })
+    const pair: Pair = { client, server: upstream, sent: '', waiting: Buffer.alloc(0), slowed: null }
     pairs.add(pair)
     pass(pair, () => pairs.delete(pair))
     for (const direction of silent) source(pair, direction).pause()
@@ -74,12 +86,18 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
       if (which === undefined) silent.add(direction)
       for (const pair of pairs) if (which === undefined || which(pair.sent)) source(pair, direction).pause()
     },
+    slow: (bytesPerSecond, which) => {
+      for (const pair of pairs) if (which(pair.sent)) slowDown(pair, (bytesPerSecond * TICK_MS) / 1000)
+    },
     resume: () => {
       isCut = false
       silent.clear()
-      for (const { client, server } of pairs) {
-        client.resume()
-        server.resume()
+      for (const pair of pairs) {
+        if (pair.slowed !== null) clearInterval(pair.slowed)
+        pair.slowed = null
+        handBack(pair, pair.waiting.length)
+        pair.client.resume()
+        pair.server.resume()
       }
     },
     close,
@@ -97,7 +115,10 @@ function pass(pair: Pair, onClosed: () => void): void {
     pair.sent = (pair.sent + bytes.toString('latin1')).slice(-REMEMBERED_BYTES)
     server.write(bytes)
   })
-  server.on('data', (bytes) => client.write(bytes))
+  server.on('data', (bytes) => {
+    pair.waiting = Buffer.concat([pair.waiting, bytes])
+    if (pair.slowed === null) handBack(pair, pair.waiting.length)
+  })
   // Who leaves takes the other along, also when what comes from there is held back.
   for (const [one, other] of [
     [client, server],
@@ -105,7 +126,18 @@ function pass(pair: Pair, onClosed: () => void): void {
   ] as const) {
     one.once('close', () => {
       other.destroy()
+      if (pair.slowed !== null) clearInterval(pair.slowed)
       onClosed()
     })
   }
+}
+
+function slowDown(pair: Pair, bytesPerTick: number): void {
+  pair.slowed ??= setInterval(() => handBack(pair, bytesPerTick), TICK_MS)
+}
+
+function handBack(pair: Pair, bytes: number): void {
+  if (pair.waiting.length === 0) return
+  pair.client.write(pair.waiting.subarray(0, bytes))
+  pair.waiting = pair.waiting.subarray(bytes)
 }
