@@ -5,7 +5,7 @@ import { authAddress } from './auth/laravel-address.ts'
 import { type Wait, waitFor } from './auth/laravel-session.ts'
 import { probeLaravel } from './auth/probe.ts'
 import { watchRedis } from './broker/redis-watch.ts'
-import type { Services } from './http/app.ts'
+import type { Services } from './http/services.ts'
 import { PrefixWatch } from './relay/prefix-watch.ts'
 
 /** A Laravel that is away when the gateway starts is given a few minutes. */

@@ -10,7 +10,7 @@ import { configDocs } from './cli/config-docs.ts'
 import { helpOf, overview } from './cli/help.ts'
 import { publish } from './cli/publish.ts'
 import { start } from './cli/start.ts'
-import { didYouMean } from './suggest.ts'
+import { didYouMean } from './config/suggest.ts'
 
 const COMMANDS: Readonly<Record<string, Command>> = { start, publish, acl, 'config-docs': configDocs }
 

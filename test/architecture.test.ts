@@ -33,7 +33,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'hub/': ['hub/', 'history/', 'channels/', 'sse/', 'auth/authorizer.ts', 'errors.ts', 'protocol.ts'],
   'broker/broker.ts': ['history/position.ts', 'channels/', 'errors.ts'],
   'broker/clock.ts': ['history/position.ts', 'broker/broker.ts'],
-  'broker/': ['broker/', 'history/position.ts', 'channels/', 'errors.ts', 'config.ts'],
+  'broker/': ['broker/', 'history/position.ts', 'channels/', 'errors.ts', 'config/config.ts'],
   'relay/': ['relay/', 'broker/broker.ts', 'channels/', 'history/', 'hub/'],
   'auth/authorizer.ts': ['channels/', 'errors.ts'],
   'auth/': ['auth/', 'channels/', 'errors.ts'],
@@ -43,16 +43,12 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'channels/',
     'http/pusher-api/signature.ts',
     'gateway.ts',
-    'option.ts',
-    'options.ts',
-    'arguments.ts',
-    'config.ts',
-    'laravel-env.ts',
-    'laravel-prefix.ts',
+    'config/',
     'errors.ts',
     'protocol.ts',
   ],
-  'main.ts': ['cli/', 'config.ts', 'option.ts', 'errors.ts', 'suggest.ts', 'arguments.ts'],
+  'config/': ['config/', 'auth/', 'errors.ts'],
+  'main.ts': ['cli/', 'config/', 'errors.ts'],
 }
 
 /** Packages that belong to one place. */
@@ -62,7 +58,7 @@ const MAY_USE: Record<string, readonly RegExp[]> = {
   fastify: [/^http\//, /^gateway\.ts$/],
   '@fastify/cors': [/^http\/app\.ts$/],
   'prom-client': [/^metrics\.ts$/],
-  dotenv: [/^laravel-env\.ts$/],
+  dotenv: [/^config\/laravel-env\.ts$/],
   'close-with-grace': [/^cli\/process\.ts$/],
 }
 

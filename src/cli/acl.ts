@@ -2,7 +2,7 @@
 
 import { relayPattern } from '../broker/pattern.ts'
 import { RESERVED_PREFIX } from '../channels/channel.ts'
-import { loadConfig } from '../config.ts'
+import { loadConfig } from '../config/config.ts'
 import { type Command, EXIT, tellFaults } from './command.ts'
 
 export const acl: Command = {

@@ -1,8 +1,8 @@
 /** What `start` tells the person in front of it. */
 
-import { type Config, hidePasswords } from '../config.ts'
-import { flagOf, type Option } from '../option.ts'
-import { OPTIONS, type OptionName } from '../options.ts'
+import { type Config, hidePasswords } from '../config/config.ts'
+import { flagOf, type Option } from '../config/option.ts'
+import { OPTIONS, type OptionName } from '../config/options.ts'
 
 /** Whatever is not a default, with its source; secrets are named and not shown. */
 export function usedSettings(config: Config): Record<string, string> {

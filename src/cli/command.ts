@@ -1,6 +1,6 @@
 /** What every command has, and what it may touch of the process. */
 
-import type { OptionTable } from '../option.ts'
+import type { OptionTable } from '../config/option.ts'
 
 export type Io = {
   readonly env: Readonly<Record<string, string | undefined>>

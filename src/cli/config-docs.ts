@@ -1,7 +1,7 @@
 /** Prints docs/configuration.md, which is made from the table of options and from nothing else. */
 
-import { flagOf, type Option, variablesOf } from '../option.ts'
-import { GROUPS } from '../options.ts'
+import { flagOf, type Option, variablesOf } from '../config/option.ts'
+import { GROUPS } from '../config/options.ts'
 import { type Command, EXIT } from './command.ts'
 import { showDefault } from './help.ts'
 
@@ -23,7 +23,7 @@ export function configurationMarkdown(): string {
 
 const INTRODUCTION = `# Configuration
 
-<!-- Made from src/options.ts by \`npm run docs\`; change it there. -->
+<!-- Made from src/config/options.ts by \`npm run docs\`; change it there. -->
 
 Every option can be given in three places, and Laravel's own \`.env\` answers some of them. The first that has a value wins:
 

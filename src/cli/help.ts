@@ -1,7 +1,7 @@
 /** The texts of `--help`, made from the table of options. */
 
-import { flagOf, type Option, type OptionTable, showBytes, variablesOf } from '../option.ts'
-import { GROUPS } from '../options.ts'
+import { flagOf, type Option, type OptionTable, showBytes, variablesOf } from '../config/option.ts'
+import { GROUPS } from '../config/options.ts'
 import type { Command } from './command.ts'
 
 const NAME = 'laravel-echo-sse-server'

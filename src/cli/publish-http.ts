@@ -1,7 +1,7 @@
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import { signRequest } from '../http/pusher-api/signature.ts'
 import { PATHS } from '../protocol.ts'
-import type { Message, Outcome } from './publish.ts'
+import type { Message, Outcome } from './publication.ts'
 
 const TIMEOUT_MS = 10_000
 

@@ -1,7 +1,7 @@
 import { describeRedis, openCommands } from '../broker/redis-connection.ts'
 import { explainRedisError } from '../broker/redis-errors.ts'
-import type { Config } from '../config.ts'
-import type { Message, Outcome } from './publish.ts'
+import type { Config } from '../config/config.ts'
+import type { Message, Outcome } from './publication.ts'
 
 /** PUBLISHes what Laravel's RedisBroadcaster would, on each channel under the prefix. */
 export async function publishByRedis(message: Message, config: Config): Promise<Outcome> {

@@ -1,24 +1,13 @@
 /** Publishes one event: by Redis as Laravel's redis driver would, or by HTTP as its pusher driver would. */
 
-import { parseArguments } from '../arguments.ts'
-import { type Config, parseGiven, resolveConfig } from '../config.ts'
-import { matching, type OptionTable, option, url } from '../option.ts'
-import { OPTIONS } from '../options.ts'
+import { parseArguments } from '../config/arguments.ts'
+import { type Config, parseGiven, resolveConfig } from '../config/config.ts'
+import { matching, type OptionTable, option, url } from '../config/option.ts'
+import { OPTIONS } from '../config/options.ts'
 import { type Command, EXIT, type Io, tellFaults } from './command.ts'
+import type { Message } from './publication.ts'
 import { publishByHttp } from './publish-http.ts'
 import { publishByRedis } from './publish-redis.ts'
-
-export type Message = {
-  readonly channels: readonly string[]
-  readonly event: string
-  /** JSON, as it was written: no number is read and printed again. */
-  readonly data: string
-  /** The page that shall not hear it. */
-  readonly socketId: string | null
-}
-
-/** What became of it; `failed` when it is certain that nobody heard it. */
-export type Outcome = { readonly sentence: string; readonly failed: boolean }
 
 const OWN_OPTIONS = {
   http: option(

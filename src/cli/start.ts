@@ -1,7 +1,7 @@
 /** Runs the gateway until a signal ends it. */
 
 import { pino } from 'pino'
-import { type Config, loadConfig } from '../config.ts'
+import { type Config, loadConfig } from '../config/config.ts'
 import { usedSettings, whereToLook } from './banner.ts'
 import { type Command, EXIT, tellFaults } from './command.ts'
 import { endBySignal, outliveErrors } from './process.ts'

@@ -1,45 +1,18 @@
 import cors from '@fastify/cors'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import type { Logger } from 'pino'
-import type { Authorizer } from '../auth/authorizer.ts'
-import type { Identities } from '../auth/identity.ts'
 import { isListedOrigin } from '../auth/origin.ts'
-import type { Broker } from '../broker/broker.ts'
-import type { ChannelRules } from '../channels/channel.ts'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import { GatewayError } from '../errors.ts'
-import type { History } from '../history/history.ts'
-import type { Heartbeat } from '../hub/heartbeat.ts'
-import type { Hub } from '../hub/hub.ts'
-import type { LifeLog } from '../log.ts'
-import type { Metrics } from '../metrics.ts'
 import { PATHS } from '../protocol.ts'
-import type { Admission } from './admission.ts'
 import { pathOf } from './caller.ts'
 import { answerClientError, asGatewayError } from './errors.ts'
 import { registerHealth } from './health.ts'
 import { registerMetrics } from './metrics.ts'
 import { registerPublish } from './pusher-api/events.ts'
+import type { Services } from './services.ts'
 import { handleStream } from './stream.ts'
 import { formParameters } from './stream-request.ts'
 import { registerTryIt } from './try-it.ts'
-
-/** The parts that requests are served with. */
-export type Services = {
-  readonly config: Config
-  readonly logger: Logger
-  readonly lifeLog: LifeLog
-  readonly metrics: Metrics
-  readonly broker: Broker
-  readonly history: History
-  readonly hub: Hub
-  readonly heartbeat: Heartbeat
-  readonly authorizer: Authorizer
-  readonly admission: Admission
-  readonly rules: ChannelRules
-  /** null until the secret that signs keys is known. */
-  identities: Identities | null
-}
 
 /** Never kept by a cache: a shared answer would share a socket id and its key. */
 const COMMON_HEADERS = {

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { PATHS } from '../protocol.ts'
-import type { Services } from './app.ts'
+import type { Services } from './services.ts'
 
 /** `/health`: the process lives. `/ready`: what is published would be delivered here, and streams are welcome. */
 export function registerHealth(app: FastifyInstance, services: Services): void {

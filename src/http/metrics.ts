@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import { GatewayError } from '../errors.ts'
 import { PATHS } from '../protocol.ts'
-import type { Services } from './app.ts'
 import { describeRequest } from './caller.ts'
+import type { Services } from './services.ts'
 
 /** `/metrics` for Prometheus. On the public port only callers on this machine that come without a proxy get it. */
 export function registerMetrics(app: FastifyInstance, services: Services, { isAdmin = false } = {}): void {

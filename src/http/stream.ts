@@ -13,9 +13,9 @@ import { EventStream } from '../sse/event-stream.ts'
 import type { Frame } from '../sse/frame.ts'
 import type { Outlet } from '../sse/outlet.ts'
 import { retryAfterMs } from './admission.ts'
-import type { Services } from './app.ts'
 import { describeRequest, type HttpCaller } from './caller.ts'
 import { Poll } from './poll.ts'
+import type { Services } from './services.ts'
 import {
   jsonParameters,
   type Parameters,

@@ -3,11 +3,11 @@ import { judgeOrigin } from '../auth/origin.ts'
 import { encodeBroadcast } from '../channels/broadcast.ts'
 import { parseChannel } from '../channels/channel.ts'
 import { membersOf } from '../channels/json-spans.ts'
-import { isLoopback } from '../config-rules.ts'
+import { isLoopback } from '../config/rules.ts'
 import { type ErrorCode, GatewayError } from '../errors.ts'
 import { PATHS } from '../protocol.ts'
-import type { Services } from './app.ts'
 import { describeRequest, type HttpCaller } from './caller.ts'
+import type { Services } from './services.ts'
 import { TRY_IT_POLICY, tryItPage } from './try-it-page.ts'
 
 const PAGE_HEADERS = {

@@ -1,7 +1,7 @@
 import { pino } from 'pino'
 import { afterAll, beforeAll, describe } from 'vitest'
 import { RedisBroker } from '../../src/broker/redis.ts'
-import { defaultConfig } from '../../src/config.ts'
+import { defaultConfig } from '../../src/config/config.ts'
 import { brokerContract } from '../contract/broker.ts'
 import { requirePart } from '../support/parts.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'

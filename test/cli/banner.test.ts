@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { usedSettings, whereToLook } from '../../src/cli/banner.ts'
-import { type Config, loadConfig } from '../../src/config.ts'
+import { type Config, loadConfig } from '../../src/config/config.ts'
 
 function load(...argv: string[]): Config {
   const result = loadConfig({ argv, env: { REDIS_PASSWORD: 'hunter2' }, cwd: '.' })

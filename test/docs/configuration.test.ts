@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { configurationMarkdown } from '../../src/cli/config-docs.ts'
-import { flagOf, type Option } from '../../src/option.ts'
-import { OPTIONS } from '../../src/options.ts'
+import { flagOf, type Option } from '../../src/config/option.ts'
+import { OPTIONS } from '../../src/config/options.ts'
 
 it('docs/configuration.md says what the table of options says; `npm run docs` writes it anew', () => {
   const written = readFileSync(join(import.meta.dirname, '../../docs/configuration.md'), 'utf8')

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { describe, expect, it } from 'vitest'
-import type { Config } from '../../src/config.ts'
+import type { Config } from '../../src/config/config.ts'
 import { atEndOfTest } from '../support/at-end.ts'
 import { type RunningGateway, startGateway } from '../support/gateway.ts'
 import { laravel as broadcast } from '../support/history.ts'

@@ -1,6 +1,6 @@
 import { pino } from 'pino'
 import { describe, expect, it } from 'vitest'
-import { defaultConfig } from '../../src/config.ts'
+import { defaultConfig } from '../../src/config/config.ts'
 import { createGateway } from '../../src/gateway.ts'
 import { Admission } from '../../src/http/admission.ts'
 import { refusal } from '../support/ask.ts'

@@ -3,7 +3,7 @@ import { type IncomingHttpHeaders, request } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { MemoryBroker } from '../../src/broker/memory.ts'
-import type { Config } from '../../src/config.ts'
+import type { Config } from '../../src/config/config.ts'
 import { type RunningGateway, startGateway } from '../support/gateway.ts'
 import { openStream } from '../support/sse-client.ts'
 

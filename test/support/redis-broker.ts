@@ -1,5 +1,5 @@
 import { RedisBroker } from '../../src/broker/redis.ts'
-import { type Config, defaultConfig } from '../../src/config.ts'
+import { type Config, defaultConfig } from '../../src/config/config.ts'
 import { atEndOfTest } from './at-end.ts'
 import { Log } from './log.ts'
 import { RecordingListener } from './recording-listener.ts'

@@ -2,8 +2,8 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { encodeBroadcast, jsonOrString } from '../../channels/broadcast.ts'
 import { parseChannel } from '../../channels/channel.ts'
 import { GatewayError } from '../../errors.ts'
-import type { Services } from '../app.ts'
 import { describeRequest, type HttpCaller, pathOf } from '../caller.ts'
+import type { Services } from '../services.ts'
 import { type AppCredentials, verifyRequest } from './signature.ts'
 
 /** Pusher's limit for one event. */

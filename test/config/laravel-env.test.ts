@@ -1,8 +1,8 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: ${NAME} is the syntax of .env files.
 import { describe, expect, it } from 'vitest'
-import { type LaravelEnv, parseLaravelEnv, readLaravelEnv } from '../src/laravel-env.ts'
-import { isSlugCertain, slug } from '../src/laravel-slug.ts'
-import { folderWith } from './support/folder.ts'
+import { type LaravelEnv, parseLaravelEnv, readLaravelEnv } from '../../src/config/laravel-env.ts'
+import { isSlugCertain, slug } from '../../src/config/laravel-slug.ts'
+import { folderWith } from '../support/folder.ts'
 
 function read(env: string, files: Record<string, string> = {}): LaravelEnv {
   const found = readLaravelEnv(folderWith({ '.env': env, ...files }))

@@ -6,10 +6,10 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Arguments, type Given, parseArguments } from './arguments.ts'
-import { settle } from './config-rules.ts'
 import { credentialFamily, type LaravelApp, type LaravelEnv, readLaravelEnv } from './laravel-env.ts'
 import { InvalidValue, type Option, variablesOf } from './option.ts'
 import { OPTIONS, type OptionName } from './options.ts'
+import { settle } from './rules.ts'
 import { didYouMean } from './suggest.ts'
 
 /** From the strongest to the weakest. */

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { type Config, defaultConfig, loadConfig } from '../src/config.ts'
-import { flagOf, type Option, variablesOf } from '../src/option.ts'
-import { GROUPS, OPTIONS } from '../src/options.ts'
-import { folderWith } from './support/folder.ts'
+import { type Config, defaultConfig, loadConfig } from '../../src/config/config.ts'
+import { flagOf, type Option, variablesOf } from '../../src/config/option.ts'
+import { GROUPS, OPTIONS } from '../../src/config/options.ts'
+import { folderWith } from '../support/folder.ts'
 
 type Given = { argv?: string[]; env?: Record<string, string>; cwd?: string }
 

@@ -1,0 +1,29 @@
+import type { Logger } from 'pino'
+import type { Authorizer } from '../auth/authorizer.ts'
+import type { Identities } from '../auth/identity.ts'
+import type { Broker } from '../broker/broker.ts'
+import type { ChannelRules } from '../channels/channel.ts'
+import type { Config } from '../config/config.ts'
+import type { History } from '../history/history.ts'
+import type { Heartbeat } from '../hub/heartbeat.ts'
+import type { Hub } from '../hub/hub.ts'
+import type { LifeLog } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Admission } from './admission.ts'
+
+/** The parts that requests are served with. */
+export type Services = {
+  readonly config: Config
+  readonly logger: Logger
+  readonly lifeLog: LifeLog
+  readonly metrics: Metrics
+  readonly broker: Broker
+  readonly history: History
+  readonly hub: Hub
+  readonly heartbeat: Heartbeat
+  readonly authorizer: Authorizer
+  readonly admission: Admission
+  readonly rules: ChannelRules
+  /** null until the secret that signs keys is known. */
+  identities: Identities | null
+}
