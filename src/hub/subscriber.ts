@@ -2,7 +2,7 @@ import type { Denial, Grant } from '../auth/authorizer.ts'
 import type { Channel } from '../channels/channel.ts'
 import type { Entry } from '../history/entry.ts'
 import type { History } from '../history/history.ts'
-import { comparePositions, formatPosition, type Position } from '../history/position.ts'
+import { comparePositions, type Position } from '../history/position.ts'
 import { type ChannelCursor, type Gap, Replay, type ReplayItem } from '../history/replay.ts'
 import type { ByeReason, GapReason } from '../protocol.ts'
 import type { Frame } from '../sse/frame.ts'
@@ -10,6 +10,7 @@ import type { Batch, Outlet } from '../sse/outlet.ts'
 import type { Feed } from './feed.ts'
 import { byeFrame, deniedFrame, gapFrame, pingFrame, subscribedFrame } from './frames.ts'
 import type { StreamStart } from './start.ts'
+import { StreamIds } from './stream-ids.ts'
 
 /** Why a stream ended: the closed list of the log, the metric label and the tests. */
 export type EndReason = ByeReason | 'client' | 'poll'
@@ -73,10 +74,7 @@ export class Subscriber {
   readonly #onNews: (() => void) | undefined
   readonly #granted = new Map<string, ChannelCursor>()
   readonly #undecided = new Set<string>()
-  /** False while a channel is undecided or its replay is not through: ids are then `start~position`. */
-  #isPlain: boolean
-  /** The newest plain id of this stream. */
-  #lastId: Position | null
+  readonly #ids: StreamIds
   /** Where channels begin to be told, unless the page has just joined them. */
   #startSeq: number
   #replay: Replay | null = null
@@ -92,8 +90,7 @@ export class Subscriber {
     this.seq = options.start.seq
     this.#startSeq = options.start.seq
     for (const { name, kind } of options.channels) if (kind !== 'public') this.#undecided.add(name)
-    this.#isPlain = this.#undecided.size === 0
-    this.#lastId = this.#isPlain && !options.start.isForeign ? options.start.position : null
+    this.#ids = new StreamIds(options.start, { isPlain: this.#undecided.size === 0 })
     if (!options.start.isAhead) this.#beginTelling()
   }
 
@@ -113,7 +110,7 @@ export class Subscriber {
 
   /** True when the frames that everybody shares are right for this stream too. */
   get isPlain(): boolean {
-    return this.#isPlain
+    return this.#ids.isPlain
   }
 
   /** True when every channel is granted or denied. */
@@ -177,7 +174,7 @@ export class Subscriber {
   /** The fast path: a batch that many subscribers share, up to `position`. Only while live and plain. */
   writeBatch(batch: Batch, position: Position): void {
     if (!this.#hasRoom()) return
-    this.#lastId = position
+    this.#ids.toldUpTo(position)
     this.writtenAtMs = batch.madeAtMs
     this.outlet.writeBatch(batch)
     if (this.#onNews !== undefined) this.#onNews()
@@ -195,7 +192,7 @@ export class Subscriber {
     this.#settle()
     const { head } = this.#history
     const isAtHead = this.isLive && head !== null && this.seq === head.seq
-    this.#write([pingFrame({ time: timeMs }, isAtHead ? this.#newId(head.position) : null)])
+    this.#write([pingFrame({ time: timeMs }, isAtHead ? this.#ids.next(head.position) : null)])
   }
 
   /** Says goodbye and ends the stream. */
@@ -220,7 +217,7 @@ export class Subscriber {
   #decided(): void {
     if (this.#state === 'held' && this.#undecided.size === 0) {
       // Nothing was told yet, so the ids can be plain from the first one on.
-      this.#isPlain = true
+      this.#ids.becomePlain()
       this.#state = 'catching-up'
     }
     this.#catchUp()
@@ -280,9 +277,9 @@ export class Subscriber {
     this.#replay = null
     this.seq = this.#history.head?.seq ?? this.seq
     this.#state = 'live'
-    if (this.#isPlain || this.#undecided.size > 0) return
+    if (this.isPlain || this.#undecided.size > 0) return
     // The last channel is decided and told: from here on ids are plain, and this is the first.
-    this.#isPlain = true
+    this.#ids.becomePlain()
     this.ping(Date.now())
   }
 
@@ -298,7 +295,7 @@ export class Subscriber {
 
   #tellGap(channels: string[] | null, reason: GapReason, position: Position): void {
     this.#options.hooks.onGap(reason)
-    this.#writeNews([gapFrame({ channels, reason }, this.#newId(position))])
+    this.#writeNews([gapFrame({ channels, reason }, this.#ids.next(position))])
   }
 
   #framesOf(items: readonly ReplayItem[]): Frame[] {
@@ -312,22 +309,14 @@ export class Subscriber {
 
   #gapFrame({ position, channels, reason }: Gap): Frame {
     this.#options.hooks.onGap(reason)
-    return gapFrame({ channels, reason }, this.#newId(position))
+    return gapFrame({ channels, reason }, this.#ids.next(position))
   }
 
   #entryFrame(entry: Entry): Frame | null {
     if (entry.socket !== null && entry.socket === this.socketId) return null
     if (!entry.hasId) return entry.frame
-    const id = this.#newId(entry.position)
-    return this.#isPlain || id === null ? entry.frame : entry.frameWithId(id)
-  }
-
-  // Plain ids strictly increase on a stream; where nothing moved since the last one, the client's cursor is right as it is.
-  #newId(position: Position): string | null {
-    if (!this.#isPlain) return `${formatPosition(this.#options.start.position)}~${formatPosition(position)}`
-    if (this.#lastId !== null && comparePositions(position, this.#lastId) <= 0) return null
-    this.#lastId = position
-    return formatPosition(position)
+    const id = this.#ids.next(entry.position)
+    return this.isPlain || id === null ? entry.frame : entry.frameWithId(id)
   }
 
   #hasRoom(): boolean {
