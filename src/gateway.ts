@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { chmodSync, rmSync } from 'node:fs'
+import { chmodSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { startAdvice } from './advice.ts'
@@ -16,6 +16,7 @@ import { buildApp, createServer } from './http/app.ts'
 import { registerHealth, whyNotReady } from './http/health.ts'
 import { registerMetrics } from './http/metrics.ts'
 import type { Services } from './http/services.ts'
+import { makeRoom, spareSuccessor } from './http/unix-socket.ts'
 import { backlogBytes, boundBacklog } from './hub/backlog.ts'
 import { drain } from './hub/drain.ts'
 import { Heartbeat } from './hub/heartbeat.ts'
@@ -50,6 +51,7 @@ export class Gateway {
   readonly #admin: FastifyInstance | null
   #upkeep: NodeJS.Timeout | null = null
   #stopAdvice: () => void = () => {}
+  #listening: Promise<string[]> | null = null
   #stopped: Promise<void> | null = null
 
   constructor(services: Services, app: FastifyInstance, admin: FastifyInstance | null) {
@@ -58,9 +60,10 @@ export class Gateway {
     this.#admin = admin
   }
 
-  /** Resolves when requests are served and what is published is heard. */
+  /** Resolves when requests are served and what is published is heard, or early once `stop` was called. */
   async start(): Promise<{ urls: string[] }> {
     const { services } = this
+    if (this.#isStopped()) return { urls: [] }
     const { config, broker, hub, history, heartbeat } = services
     heartbeat.start()
     this.#upkeep = setInterval(() => {
@@ -69,9 +72,15 @@ export class Gateway {
     }, UPKEEP_MS)
     this.#upkeep.unref()
     // Listening comes first: while Redis is away, /health and /ready can already say so.
-    const urls = await listen(config, this.#app, this.#admin)
+    this.#listening = this.#listen()
+    const urls = await this.#listening
+    if (this.#isStopped()) return { urls }
     await broker.start(listenerOf(services))
-    services.identities = new Identities({ secret: await secretOf(services), keyTtlS: config.keyTtlS })
+    // Redis may come up during the drain, which is no time to begin anything.
+    if (this.#isStopped()) return { urls }
+    const secret = await secretOf(services)
+    if (this.#isStopped()) return { urls }
+    services.identities = new Identities({ secret, keyTtlS: config.keyTtlS })
     this.#stopAdvice = startAdvice(services)
     return { urls }
   }
@@ -82,6 +91,25 @@ export class Gateway {
     return this.#stopped
   }
 
+  // A method, for the compiler takes a field that was null once for null ever after.
+  #isStopped(): boolean {
+    return this.#stopped !== null
+  }
+
+  async #listen(): Promise<string[]> {
+    const { host, port, socket, adminPort } = this.services.config
+    if (this.#admin !== null && adminPort !== null) await this.#admin.listen({ host, port: adminPort })
+    if (this.#isStopped()) return []
+    if (socket === null) return [await this.#app.listen({ host, port })]
+    await makeRoom(socket)
+    if (this.#isStopped()) return []
+    await this.#app.listen({ path: socket })
+    spareSuccessor(this.#app.server, socket)
+    // nginx runs as another user; who may reach the folder decides.
+    chmodSync(socket, 0o666)
+    return [`unix:${socket}`]
+  }
+
   async #stop(): Promise<void> {
     const { config, admission, hub, heartbeat, authorizer, broker } = this.services
     this.#stopAdvice()
@@ -90,9 +118,10 @@ export class Gateway {
     heartbeat.stop()
     if (this.#upkeep !== null) clearInterval(this.#upkeep)
     await authorizer.stop()
+    // What is about to listen could not be closed yet.
+    await this.#listening?.catch(() => {})
     await Promise.all([close(this.#app), this.#admin === null ? null : close(this.#admin)])
     await broker.stop()
-    if (config.socket !== null) rmSync(config.socket, { force: true })
   }
 }
 
@@ -164,7 +193,9 @@ function createAuthorizer(config: Config, metrics: Metrics): Authorizer {
   )
 }
 
-function listenerOf({ history, hub, rules, logger, metrics }: Services): Relay {
+function listenerOf(services: Services): Relay {
+  const { history, hub, rules, logger, metrics } = services
+  const offerSecret = secretOffer(services)
   return new Relay({
     history,
     hub,
@@ -172,7 +203,10 @@ function listenerOf({ history, hub, rules, logger, metrics }: Services): Relay {
     logger,
     onReceived: () => metrics.received.inc(),
     onIgnored: (reason) => metrics.ignored.inc({ reason }),
-    onHole: (reason) => metrics.holes.inc({ reason }),
+    onHole: (reason) => {
+      metrics.holes.inc({ reason })
+      offerSecret()
+    },
   })
 }
 
@@ -188,12 +222,22 @@ async function secretOf({ config, broker, logger }: Services): Promise<string> {
   })
 }
 
-async function listen(config: Config, app: FastifyInstance, admin: FastifyInstance | null): Promise<string[]> {
-  if (admin !== null && config.adminPort !== null) await admin.listen({ host: config.host, port: config.adminPort })
-  if (config.socket === null) return [await app.listen({ host: config.host, port: config.port })]
-  rmSync(config.socket, { force: true })
-  await app.listen({ path: config.socket })
-  // nginx runs as another user; who may reach the folder decides.
-  chmodSync(config.socket, 0o666)
-  return [`unix:${config.socket}`]
+// A Redis that was flushed or began anew has forgotten the secret, and the next gateway to start would make another:
+// whoever runs brings it back, or follows what is there by now.
+function secretOffer(services: Services): () => void {
+  let isTold = false
+  return () => {
+    const { config, broker, identities, logger } = services
+    if (config.secret !== null || identities === null) return
+    broker.sharedSecret(identities.secret).then(
+      (secret) => {
+        isTold = false
+        identities.adopt(secret)
+      },
+      (error: unknown) => {
+        if (!isTold) logger.warn({ err: error }, 'the secret could not be shared again; trying at the next gap')
+        isTold = true
+      },
+    )
+  }
 }

@@ -30,7 +30,7 @@ export function describeCaller(
 ): Caller {
   const trusts = trustOf(trustProxy)
   const peer = remoteAddress === undefined ? UNIX : (parseAddress(remoteAddress) ?? remoteAddress)
-  const forwarded = Object.keys(headers).some((name) => /^(forwarded|via|x-forwarded-.*)$/.test(name))
+  const forwarded = Object.keys(headers).some((name) => /^(forwarded|via|x-real-ip|x-forwarded-.*)$/.test(name))
   // Asking whether a peer is trusted is the dearest step here, and without a proxy's word nothing hangs on it.
   const proxy = forwarded && trusts(peer) ? headers : {}
   const protocol = forwardedProtocol(proxy) ?? (encrypted ? 'https' : 'http')

@@ -47,19 +47,38 @@ export type Identity = {
 
 const COOKIE_MAX_AGE_S = 30 * 24 * 3600
 
+// More than this many changes of the shared secret within a key's life mean trouble that no list cures.
+const MAX_PREVIOUS_SECRETS = 2
+
 // With the pusher driver Laravel's SDK refuses any other form and toOthers() would break the publishing request.
 const SOCKET_ID = /^\d{1,10}\.\d{1,10}$/
 
 export class Identities {
-  readonly #secret: KeyObject
+  #secret: Secret
+  /** No longer sign, but what they signed is still good. */
+  #previous: readonly Secret[] = []
   readonly #keyTtlS: number
   readonly #now: () => number
 
   constructor({ secret, keyTtlS = 86_400, now = Date.now }: IdentitiesOptions) {
-    // As a key object: turning a text into a key costs a third of a signature.
-    this.#secret = createSecretKey(Buffer.from(secret))
+    this.#secret = secretFrom(secret)
     this.#keyTtlS = keyTtlS
     this.#now = now
+  }
+
+  /** What signs now. */
+  get secret(): string {
+    return this.#secret.bytes.toString()
+  }
+
+  /** Signs with another secret from now on; keys of the one before stay good. */
+  adopt(secret: string): void {
+    const adopted = secretFrom(secret)
+    const before = this.#secret
+    if (before.bytes.equals(adopted.bytes)) return
+    const others = this.#previous.filter(({ bytes }) => !bytes.equals(adopted.bytes))
+    this.#previous = [before, ...others].slice(0, MAX_PREVIOUS_SECRETS)
+    this.#secret = adopted
   }
 
   /** Keeps the identity the caller proves, or gives a new one: a wrong key is never an error. */
@@ -75,21 +94,32 @@ export class Identities {
 
   #mint(socketId: string, binding: string): string {
     const expiry = String(Math.floor(this.#now() / 1000) + this.#keyTtlS)
-    return `${expiry}.${this.#sign(socketId, expiry, binding)}`
+    return `${expiry}.${sign(this.#secret, socketId, expiry, binding)}`
   }
 
   #isValid(socketId: string, key: string, binding: string): boolean {
     const [, expiry, signature] = /^(\d{1,12})\.([\w-]{43})$/.exec(key) ?? []
     if (expiry === undefined || signature === undefined || !SOCKET_ID.test(socketId)) return false
-    const expected = this.#sign(socketId, expiry, binding)
-    return timingSafeEqual(Buffer.from(signature), Buffer.from(expected)) && Number(expiry) * 1000 > this.#now()
+    if (Number(expiry) * 1000 <= this.#now()) return false
+    const presented = Buffer.from(signature)
+    return [this.#secret, ...this.#previous].some((secret) =>
+      timingSafeEqual(presented, Buffer.from(sign(secret, socketId, expiry, binding))),
+    )
   }
+}
 
-  #sign(socketId: string, expiry: string, binding: string): string {
-    // The first part keeps this signature apart from any other use of the same secret.
-    const signed = tuple('laravel-echo-sse key 1', socketId, expiry, binding)
-    return createHmac('sha256', this.#secret).update(signed).digest('base64url')
-  }
+/** As a key object too: turning a text into a key costs a third of a signature. */
+type Secret = { readonly bytes: Buffer; readonly key: KeyObject }
+
+function secretFrom(secret: string | Buffer): Secret {
+  const bytes = Buffer.from(secret)
+  return { bytes, key: createSecretKey(bytes) }
+}
+
+function sign({ key }: Secret, socketId: string, expiry: string, binding: string): string {
+  // The first part keeps this signature apart from any other use of the same secret.
+  const signed = tuple('laravel-echo-sse key 1', socketId, expiry, binding)
+  return createHmac('sha256', key).update(signed).digest('base64url')
 }
 
 const NO_BINDING = ''

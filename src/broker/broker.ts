@@ -37,7 +37,10 @@ export interface Broker {
   publish(channels: readonly string[], payload: string): Promise<void>
   /** True while what is published would be heard here. */
   isReady(): boolean
-  /** Text that all gateways of the service share and nobody else knows. */
-  sharedSecret(): Promise<string>
+  /**
+   * Text that all gateways of the service share and nobody else knows. `current` is what this gateway uses: it
+   * becomes the shared one when the broker has lost its own.
+   */
+  sharedSecret(current?: string): Promise<string>
   stop(): Promise<void>
 }

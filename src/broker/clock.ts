@@ -14,6 +14,7 @@ type Unplaced = { readonly channel: string; readonly payload: Buffer }
 const MARKER = /^(\d{1,16}) (\d{1,16}) (?:(\d{1,16}) (\d{1,16})|-)$/
 // Messages that wait for the first marker of a connection; the hole tells of them anyway when they grow too many.
 const MAX_UNPLACED_BYTES = 16 * 1024 * 1024
+const UNPLACED_OVERHEAD_BYTES = 100
 
 /** Reads a marker's payload; null when it is none. Every node must judge alike, so only the text counts. */
 export function parseMarker(text: string): Marker | null {
@@ -119,7 +120,7 @@ export class Clock {
   }
 
   #keepUnplaced(message: Unplaced): void {
-    this.#unplacedBytes += message.payload.length
+    this.#unplacedBytes += message.payload.length + UNPLACED_OVERHEAD_BYTES
     if (this.#unplacedBytes <= MAX_UNPLACED_BYTES) this.#unplaced.push(message)
   }
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { RESERVED_PREFIX } from '../channels/channel.ts'
 import { GatewayError } from '../errors.ts'
@@ -16,6 +17,9 @@ import {
 import { explainRedisError, isPermanent, isRefusal, isReplica } from './redis-errors.ts'
 import { RelayConnection } from './redis-relay.ts'
 import { type Scripts, withScripts } from './redis-scripts.ts'
+
+/** A gateway that runs offers its secret at the marker that a newcomer waits for: so long it gets to be first. */
+const SECRET_HEAD_START_MS = 100
 
 export type RedisBrokerOptions = RedisAddress & {
   redisPrefix: string
@@ -116,9 +120,11 @@ export class RedisBroker implements Broker {
       throw new GatewayError('broker_unavailable', { message: 'No gateway listens on Redis right now; try again.' })
   }
 
-  async sharedSecret(): Promise<string> {
+  async sharedSecret(current?: string): Promise<string> {
     const name = `${this.#options.redisPrefix}${RESERVED_PREFIX}secret`
-    const own = randomBytes(32).toString('base64url')
+    // After a flush the keys that pages hold are worth something only if the secret they were signed with returns.
+    if (current === undefined && (await this.#commands.get(name)) === null) await delay(SECRET_HEAD_START_MS)
+    const own = current ?? randomBytes(32).toString('base64url')
     await this.#commands.set(name, own, 'NX')
     return (await this.#commands.get(name)) ?? own
   }
@@ -182,7 +188,7 @@ export class RedisBroker implements Broker {
       }
     }
     // A copy: the parser's buffer is shared by all that came in one read and would be kept whole.
-    this.#clock?.message(name, Buffer.from(payload))
+    this.#clock?.message(name, ownCopy(payload))
   }
 
   /** The next marker is due when nobody's was heard for a while; jitter makes a fleet send about one. */
@@ -259,4 +265,11 @@ export class RedisBroker implements Broker {
     this.#complaints.add(kind)
     this.#logger.warn(sentence)
   }
+}
+
+// In memory of its own: Node's shared pool would keep 8 KiB alive for one message that stays in the log.
+function ownCopy(payload: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(payload.length)
+  payload.copy(copy)
+  return copy
 }

@@ -1,4 +1,5 @@
-import { describeRedis, openCommands } from '../broker/redis-connection.ts'
+import { randomUUID } from 'node:crypto'
+import { type Commands, describeRedis, openCommands } from '../broker/redis-connection.ts'
 import { explainRedisError } from '../broker/redis-errors.ts'
 import type { Config } from '../config/config.ts'
 import type { Message, Outcome } from './publication.ts'
@@ -13,11 +14,13 @@ export async function publishByRedis(message: Message, config: Config): Promise<
   })
   try {
     await redis.connect()
+    const watchers = await countWatchers(redis, config)
     const counts: number[] = []
     for (const channel of message.channels) {
-      counts.push(Number(await redis.publish(config.redisPrefix + channel, payloadOf(message))))
+      const heard = Number(await redis.publish(config.redisPrefix + channel, payloadOf(message)))
+      counts.push(Math.max(0, heard - watchers))
     }
-    return describe(message, counts, config)
+    return describe(message, counts, watchers, config)
   } catch (error) {
     return { sentence: explainRedisError(failure ?? error, describeRedis(config)), failed: true }
   } finally {
@@ -25,14 +28,31 @@ export async function publishByRedis(message: Message, config: Config): Promise<
   }
 }
 
+/**
+ * How many listen on everything, as a gateway does for a while beside its relay: they say nothing about the prefix.
+ * With an empty one the relay is such a listener itself; in a cluster each node counts only its own.
+ */
+async function countWatchers(redis: Commands, { redisPrefix, redisCluster }: Config): Promise<number> {
+  if (redisPrefix === '' || redisCluster.length > 0) return 0
+  const nowhere = `${redisPrefix.startsWith('!') ? '?' : '!'}${randomUUID()}`
+  // A user that may publish under the prefix only is refused.
+  return redis.publish(nowhere, '').then(Number, () => 0)
+}
+
 /** [Illuminate/Broadcasting/Broadcasters/RedisBroadcaster.php] These three keys in this order. */
 function payloadOf({ event, data, socketId }: Message): string {
   return `{"event":${JSON.stringify(event)},"data":${data},"socket":${JSON.stringify(socketId)}}`
 }
 
-function describe({ channels, event }: Message, counts: readonly number[], { redisPrefix }: Config): Outcome {
+function describe(
+  { channels, event }: Message,
+  counts: readonly number[],
+  watchers: number,
+  { redisPrefix }: Config,
+): Outcome {
   const heard = channels.map((channel, index) => `${counts[index]} on ${redisPrefix}${channel}`).join(', ')
   const deaf = counts.some((count) => count === 0)
+  const others = deaf && watchers > 0 ? ` Not counted: ${watchers} that listen on everything.` : ''
   const advice = deaf ? ' Is the gateway running, on this Redis and with this prefix?' : ''
-  return { sentence: `${event}: subscribers on Redis that heard it: ${heard}.${advice}`, failed: deaf }
+  return { sentence: `${event}: subscribers on Redis that heard it: ${heard}.${others}${advice}`, failed: deaf }
 }

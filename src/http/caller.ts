@@ -13,11 +13,14 @@ const LOOPBACK_ADDRESS = /^(127\.|::1$|::ffff:127\.)/
 const GONE = ''
 const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i
 
-export function describeRequest(request: FastifyRequest, trustProxy: readonly string[]): HttpCaller {
+/** What of the configuration says how far a caller is believed. */
+export type Trust = { readonly trustProxy: readonly string[]; readonly socket: string | null }
+
+export function describeRequest(request: FastifyRequest, { trustProxy, socket: unixSocket }: Trust): HttpCaller {
   const headers = flatten(request.headers)
   const { socket } = request.raw
-  // Only a Unix socket has no peer address while it lives; a connection that is gone must not pass for one.
-  const remoteAddress = socket.destroyed ? GONE : socket.remoteAddress
+  // A TCP connection that was reset has no peer address any more, and must not pass for a Unix socket.
+  const remoteAddress = socket.remoteAddress ?? (unixSocket === null ? GONE : undefined)
   const { address, protocol, host, forwarded } = describeCaller(
     { remoteAddress, headers, encrypted: request.protocol === 'https' },
     trustProxy,

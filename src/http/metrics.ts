@@ -8,7 +8,7 @@ import type { Services } from './services.ts'
 export function registerMetrics(app: FastifyInstance, services: Services, { isAdmin = false } = {}): void {
   const { config, metrics } = services
   app.get(PATHS.metrics, async (request, reply) => {
-    const isWelcome = isAdmin || (config.adminPort === null && describeRequest(request, config.trustProxy).isLocal)
+    const isWelcome = isAdmin || (config.adminPort === null && describeRequest(request, config).isLocal)
     if (!isWelcome)
       throw new GatewayError('local_only', { message: 'Ask for metrics on this machine, or set --admin-port.' })
     return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics())

@@ -8,6 +8,8 @@ import type { StreamRequest } from './stream-request.ts'
 
 /** An answer is closed at about this size; what is left comes with the next poll. */
 const MAX_POLL_BYTES = 256 * 1024
+/** How long a client may take to read its answer. */
+const GRACE_MS = 15_000
 
 /**
  * Decides when a long-poll is answered: with the first news once every channel is decided, at once when the client
@@ -88,6 +90,9 @@ export class Poll {
     if (raw.destroyed || raw.headersSent) return
     raw.writeHead(200, { ...(this.#reply.getHeaders() as Record<string, string>), 'Content-Length': body.length })
     raw.end(body)
+    // An answer that nobody takes would be kept for as long as the connection lasts.
+    const grace = setTimeout(() => raw.destroy(), GRACE_MS).unref()
+    raw.once('close', () => clearTimeout(grace))
   }
 
   // Also when the client has left: a timer would keep its whole answer until then.

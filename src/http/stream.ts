@@ -41,7 +41,7 @@ type Admitted = {
 
 /** `GET /stream` and `POST /stream`: the one address every page listens at. */
 export async function handleStream(services: Services, request: FastifyRequest, reply: FastifyReply): Promise<void> {
-  const caller = describeRequest(request, services.config.trustProxy)
+  const caller = describeRequest(request, services.config)
   const hasCredentials = checkOrigin(services, caller)
   const wanted = readStreamRequest(parametersOf(request), caller.headers['last-event-id'], services.config)
   let admitted: Admitted
@@ -166,7 +166,10 @@ function runStream(services: Services, admitted: Admitted, { outlet, poll, reply
       ...(poll === null ? {} : { onNews: () => poll.gotNews() }),
     },
   })
-  reply.raw.once('close', () => subscriber.close('client'))
+  reply.raw.once('close', () => {
+    subscriber.close('client')
+    admitted.leave()
+  })
   beginStream(services, admitted)
   hub.add(subscriber)
   for (const { name, denial } of admitted.invalid) denyChannel(services, subscriber, name, denial)
@@ -221,7 +224,8 @@ function beginStream({ metrics, lifeLog }: Services, { caller, wanted, identity,
 function whenEnded({ metrics, lifeLog }: Services, { identity, leave, openedAtMs }: Admitted) {
   const { socketId } = identity
   return (reason: EndReason) => {
-    leave()
+    // An answer that was given keeps its place until it is read; only then its connection is through with it.
+    if (reason !== 'poll') leave()
     metrics.ended.inc({ reason })
     lifeLog.write({ socketId, reason, durationMs: Date.now() - openedAtMs }, 'stream ended')
   }

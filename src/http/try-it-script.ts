@@ -128,6 +128,7 @@ const gapReasons = {
   restart: 'the gateway or its Redis was started anew',
   'relay-lost': 'the gateway was cut off from Redis for a while',
   overflow: 'there were more than the gateway keeps',
+  denied: 'the channel is refused for now',
 }
 
 const byeReasons = {

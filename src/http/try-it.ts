@@ -24,7 +24,7 @@ type Message = { readonly channel: string; readonly event: string; readonly data
 export function registerTryIt(app: FastifyInstance, services: Services): void {
   const { config, broker, metrics } = services
   app.get(PATHS.tryIt, async (request, reply) => {
-    const caller = describeRequest(request, config.trustProxy)
+    const caller = describeRequest(request, config)
     const page = tryItPage({
       whyNoForm: whyNotPublished(services, caller)?.message ?? null,
       publishFlags: publishFlags(services),
@@ -47,7 +47,7 @@ export function registerTryIt(app: FastifyInstance, services: Services): void {
 
 // The origin first: a page elsewhere learns nothing about this machine.
 function checkSender(services: Services, request: FastifyRequest): void {
-  const caller = describeRequest(request, services.config.trustProxy)
+  const caller = describeRequest(request, services.config)
   const refusal = judgeOrigin(caller, []).allowed
     ? whyNotPublished(services, caller)
     : refuse('origin_denied', 'Only the try-it page itself may publish here.')

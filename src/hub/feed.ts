@@ -83,21 +83,35 @@ class FeedBatch {
   /** null when nothing in it is Laravel's. */
   readonly batch: Batch | null
   readonly position: Position
-  /** True when every plain subscriber may get it as it is. */
-  readonly isForAll: boolean
+  /** False when something in it was heard while its place was not known. */
+  readonly #hasIds: boolean
+  /** Who shall not get all of it: the senders of `toOthers()`. */
+  readonly #senders: ReadonlySet<string> | null
 
   constructor(entries: readonly Entry[], from: number) {
     const frames: Frame[] = []
-    let isForAll = true
+    let hasIds = true
+    let senders: Set<string> | null = null
     for (let index = from; index < entries.length; index += 1) {
       const { frame, hasId, socket } = entries[index] as Entry
       if (frame !== null) frames.push(frame)
-      if (!hasId || socket !== null) isForAll = false
+      if (!hasId) hasIds = false
+      if (socket !== null) {
+        senders ??= new Set()
+        senders.add(socket)
+      }
     }
     this.from = from
     this.to = entries.length
     this.batch = frames.length === 0 ? null : new Batch(frames)
     this.position = (entries.at(-1) as Entry).position
-    this.isForAll = isForAll
+    this.#hasIds = hasIds
+    this.#senders = senders
+  }
+
+  /** True when this subscriber may get it as it is. */
+  suits(subscriber: Subscriber): boolean {
+    const isSender = this.#senders?.has(subscriber.socketId) === true
+    return this.#hasIds && subscriber.isPlain && !isSender
   }
 }

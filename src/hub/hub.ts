@@ -154,10 +154,11 @@ export class Hub {
   }
 
   #serveOne(subscriber: Subscriber, feed: Feed): void {
-    const { batch, position, isForAll } = feed.batchSince(subscriber.seq)
+    const made = feed.batchSince(subscriber.seq)
+    const { batch, position } = made
     if (batch === null) return
     this.delivered += batch.frames.length
-    if (isForAll && subscriber.isPlain) subscriber.writeBatch(batch, position)
+    if (made.suits(subscriber)) subscriber.writeBatch(batch, position)
     else subscriber.writeEntries(feed.since(subscriber.seq))
   }
 

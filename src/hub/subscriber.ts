@@ -141,7 +141,7 @@ export class Subscriber {
     this.#writeNews([deniedFrame(channel, denial)])
     // A name that nobody was asked about changes nothing, and it is refused before the stream begins.
     if (!this.#undecided.delete(channel)) return
-    if (denial.retry && this.#isReturning(channel)) this.#tellGap([channel], 'denied', this.#head())
+    if (mayBeGrantedLater(denial) && this.#isReturning(channel)) this.#tellGap([channel], 'denied', this.#head())
     this.#leaveLive()
     this.#decided()
   }
@@ -334,4 +334,9 @@ export class Subscriber {
     this.writtenAtMs = Date.now()
     this.outlet.write(frames)
   }
+}
+
+// Laravel was away, or the login has to be renewed: the page will ask again. A 403 is an answer.
+function mayBeGrantedLater({ retry, status }: Denial): boolean {
+  return retry || status === 401 || status === 419
 }

@@ -78,6 +78,41 @@ describe('a socket id', () => {
   })
 })
 
+describe('another secret', () => {
+  const node = (secret: string) => new Identities({ secret, now: () => now })
+
+  it('signs once it is adopted, and what the one before signed stays good', () => {
+    const first = resolve()
+    identities.adopt('other')
+    expect(identities.secret).toBe('other')
+    expect(back(first)).toMatchObject({ socketId: first.socketId, kept: true })
+    const renewed = back(first)
+    expect(resolve({ ...renewed, headers: {} }, node('other')).kept).toBe(true)
+    expect(resolve({ ...renewed, headers: {} }, node('secret')).kept).toBe(false)
+  })
+
+  it('may be the same again, which pushes nothing out', () => {
+    const first = resolve()
+    for (const secret of ['other', 'other', 'secret', 'other', 'secret', 'other']) identities.adopt(secret)
+    expect(back(first).kept).toBe(true)
+  })
+
+  it('ends the oldest at last', () => {
+    const first = resolve()
+    for (const secret of ['a', 'b']) identities.adopt(secret)
+    expect(back(first).kept).toBe(true)
+    identities.adopt('c')
+    expect(back(first).kept).toBe(false)
+  })
+
+  it('does not lengthen the life of a key', () => {
+    const first = resolve()
+    identities.adopt('other')
+    now += DAY_MS
+    expect(back(first).kept).toBe(false)
+  })
+})
+
 describe('the cookie', () => {
   it('is set where a browser keeps it and nothing else tells it apart, and the key is worth nothing without it', () => {
     const first = resolve({ mayStoreCookie: true })

@@ -176,6 +176,14 @@ describe.runIf(requirePart('redis'))('RedisBroker', () => {
       expect(await other.broker.sharedSecret()).toBe(secret)
       expect(await stranger.broker.sharedSecret()).not.toBe(secret)
     })
+
+    it('is what a gateway uses already, where Redis has none, and never replaces another', async () => {
+      const [one, other] = [await start('offer_'), await start('offer_')]
+      const newcomer = one.broker.sharedSecret()
+      expect(await other.broker.sharedSecret('in use')).toBe('in use')
+      expect(await newcomer).toBe('in use')
+      expect(await one.broker.sharedSecret('late')).toBe('in use')
+    })
   })
 
   describe('readiness', () => {

@@ -62,6 +62,56 @@ describe.runIf(requirePart('redis'))('publish by Redis', () => {
     expect(err).toMatch(/0 on app_nobody\. Is the gateway running, on this Redis and with this prefix\?/)
   })
 
+  describe('beside a watcher that listens on everything', () => {
+    let watcher: Redis
+
+    beforeAll(async () => {
+      watcher = new Redis(server.port, '127.0.0.1', { protocol: 2 })
+      await watcher.psubscribe('*')
+    })
+    afterAll(() => watcher?.disconnect())
+
+    it('does not take it for a gateway', async () => {
+      const { code, err } = await run('nobody', 'E', '{}')
+      expect(code).toBe(1)
+      expect(err).toMatch(/0 on app_nobody\. Not counted: 1 that listen on everything\. Is the gateway running/)
+      expect((await run('orders', 'E', '{}')).out).toBe('E: subscribers on Redis that heard it: 1 on app_orders.\n')
+      await settled()
+    })
+
+    it('counts it with an empty prefix, where the gateway itself is one', async () => {
+      const { code, out } = await runCommand(publish, [
+        'nobody',
+        'E',
+        '{}',
+        '--redis',
+        server.url,
+        '--redis-prefix',
+        '',
+      ])
+      expect({ code, out }).toEqual({ code: 0, out: 'E: subscribers on Redis that heard it: 1 on nobody.\n' })
+    })
+  })
+
+  it('publishes also for a user that may do so under the prefix only', async () => {
+    await server.cli('ACL', 'SETUSER', 'app', 'on', '>password', 'resetchannels', '&app_*', '+publish', '+info')
+    const redis = server.url.replace('://', '://app:password@')
+    const { code, out, err } = await runCommand(publish, [
+      'orders',
+      'E',
+      '{}',
+      '--redis',
+      redis,
+      '--redis-prefix',
+      'app_',
+    ])
+    await settled()
+    expect({ code, out, err }).toMatchObject({
+      code: 0,
+      out: 'E: subscribers on Redis that heard it: 1 on app_orders.\n',
+    })
+  })
+
   it('reads standard input for -, as a process of its own', async () => {
     const args = ['publish', 'orders', 'E', '-', '--redis', server.url]
     const { code, out } = await runProgram(args, { input: ' {"from":"stdin"}\n', env: { REDIS_PREFIX: 'app_' } })

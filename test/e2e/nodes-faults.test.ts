@@ -7,6 +7,7 @@ import { type RunningGateway, startGateway } from '../support/gateway.ts'
 import { laravel as broadcast } from '../support/history.ts'
 import { requirePart } from '../support/parts.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
+import { openStream } from '../support/sse-client.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
 import { Traveller } from '../support/traveller.ts'
 
@@ -255,5 +256,66 @@ describe.runIf(requirePart('redis'))('Redis', () => {
     await page.untilSeen(3)
     expect(page.seen).toEqual([1, 2, 3])
     expect(page.gaps).toEqual([])
+  })
+})
+
+describe.runIf(requirePart('redis'))('a Redis that has forgotten everything', () => {
+  type Known = { socketId: string; key: string }
+
+  const identify = async ({ url }: RunningGateway, known?: Known): Promise<Known> => {
+    const page = await openStream(`${url}/stream?${new URLSearchParams({ channels: 'orders', ...known })}`)
+    const { socketId, key } = (await page.next('connected')).data
+    page.close()
+    return { socketId, key }
+  }
+
+  const setUp = async () => {
+    const server = await startRedis()
+    atEndOfTest(server.close)
+    const start = (overrides: Partial<Config> = {}) => startGateway({ redis: server.url, ...TIMING, ...overrides })
+    return { server, start, secretKey: `${PREFIX}sse:secret` }
+  }
+
+  it('leaves pages who they are, also on a gateway that starts after it', async () => {
+    const { server, start } = await setUp()
+    const early = await start()
+    const before = await identify(early)
+    await server.cli('FLUSHALL')
+    const late = await start()
+    const moved = await identify(late, before)
+    expect(moved.socketId).toBe(before.socketId)
+    const stranger = await identify(late)
+    expect((await identify(early, stranger)).socketId).toBe(stranger.socketId)
+  })
+
+  it('may know another secret by then, which all sign with from then on', async () => {
+    const { server, start, secretKey } = await setUp()
+    const early = await start()
+    const before = await identify(early)
+    await server.cli('EVAL', `redis.call('FLUSHALL') redis.call('SET', '${secretKey}', 'another-secret')`, '0')
+    await expect.poll(() => early.gateway.services.identities?.secret, { timeout: 8000 }).toBe('another-secret')
+    const renewed = await identify(early, before)
+    expect(renewed.socketId).toBe(before.socketId)
+    expect((await identify(await start(), renewed)).socketId).toBe(before.socketId)
+  })
+
+  it('is offered the secret that could not be shared at the start', async () => {
+    const { server, start, secretKey } = await setUp()
+    await server.cli('LPUSH', secretKey, 'in the way')
+    const early = await start()
+    const before = await identify(early)
+    await server.cli('FLUSHALL')
+    await expect.poll(() => server.cli('EXISTS', secretKey), { timeout: 8000 }).toBe('1')
+    expect((await identify(await start(), before)).socketId).toBe(before.socketId)
+  })
+
+  it('never replaces a secret that was configured', async () => {
+    const { server, start, secretKey } = await setUp()
+    const gateway = await start({ secret: 'configured-by-hand' })
+    const page = await arrive(gateway)
+    await server.cli('EVAL', `redis.call('FLUSHALL') redis.call('SET', '${secretKey}', 'another-secret')`, '0')
+    await page.read('gap')
+    expect(await server.cli('GET', secretKey)).toBe('another-secret')
+    expect(gateway.gateway.services.identities?.secret).toBe('configured-by-hand')
   })
 })

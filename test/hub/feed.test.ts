@@ -73,15 +73,20 @@ describe('a batch', () => {
     expect(feed.batchSince(0).batch?.frames).toHaveLength(3)
   })
 
-  it('is for all, unless it excludes somebody or has no id', () => {
-    const isForAll = (...entries: Entry[]) => {
+  it('suits all but its sender, those with ids of their own, and none when something has no id', () => {
+    const suits = (page: { socketId: string; isPlain: boolean }, ...entries: Entry[]) => {
       const feed = feedOf()
       for (const one of entries) feed.push(one)
-      return feed.batchSince(0).isForAll
+      return feed.batchSince(0).suits(page as unknown as Subscriber)
     }
-    expect(isForAll(entry(1), entry(2))).toBe(true)
-    expect(isForAll(entry(1), entry(2, { payload: laravel(1, '1.1') }))).toBe(false)
-    expect(isForAll(entry(1, { hasId: false }), entry(2))).toBe(false)
+    const [sender, other] = [
+      { socketId: '1.1', isPlain: true },
+      { socketId: '2.2', isPlain: true },
+    ]
+    const sent = entry(2, { payload: laravel(1, '1.1') })
+    expect([suits(sender, entry(1), entry(2)), suits(sender, entry(1), sent)]).toEqual([true, false])
+    expect([suits(other, entry(1), sent), suits({ ...other, isPlain: false }, entry(1))]).toEqual([true, false])
+    expect(suits(other, entry(1, { hasId: false }), entry(2))).toBe(false)
   })
 
   it('is none when nothing of it is Laravel’s', () => {

@@ -190,12 +190,16 @@ describe('a late answer', () => {
 describe('a channel that is refused for now', () => {
   const LATER = { ...DENIAL, status: 503, retry: true, retryAfterMs: 5000 }
 
-  it('is a gap for a page that had it before: the ids go on, and what it missed is not told another time', () => {
+  it.each([
+    ['Laravel is away', LATER],
+    ['the login is over', { ...DENIAL, status: 401 }],
+    ['the CSRF token is old', { ...DENIAL, status: 419 }],
+  ])('is a gap for a page that had it before (%s): what it missed is not told another time', (_why, denial) => {
     const stage = new Stage()
     const cursor = stage.publish('private-a')
     const head = stage.publish('private-a')
     const { subscriber, outlet } = stage.open(['a', 'private-a'], { lastEventId: cursor })
-    subscriber.deny('private-a', LATER)
+    subscriber.deny('private-a', denial)
     expect(framesNamed(outlet.frames, 'gap').map(({ id, data }) => [id, data])).toEqual([
       [`${cursor}~${head}`, { channels: ['private-a'], reason: 'denied' }],
     ])

@@ -180,7 +180,7 @@ describe('whatever comes through Redis', () => {
           for (const { data } of outlet.news()) JSON.parse(data)
         },
       ),
-      { numRuns: 1000 },
+      { numRuns: 5000 },
     )
     const before = outlet.frames.length
     hear('orders', laravel('still alive'))

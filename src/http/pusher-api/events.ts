@@ -38,7 +38,7 @@ export function registerPublish(app: FastifyInstance, services: Services): void 
 }
 
 function checkPublisher({ config }: Services, request: FastifyRequest, body: Buffer): void {
-  const caller = describeRequest(request, config.trustProxy)
+  const caller = describeRequest(request, config)
   if (isFromPage(caller))
     throw new GatewayError('origin_denied', { message: 'Pages may not publish; publish from your application.' })
   if (config.usesDefaultCredentials && !caller.isLocal) {
