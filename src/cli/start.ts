@@ -52,7 +52,7 @@ function whyNotStarted(error: unknown, { host, port, socket }: Config): string {
   const where = socket ?? `${host}:${port}`
   switch ((error as NodeJS.ErrnoException).code) {
     case 'EADDRINUSE':
-      return `${where} is taken by another process; stop it or choose another --port.`
+      return `${where} is taken by another process; stop it or choose another ${socket === null ? '--port' : '--socket'}.`
     case 'EACCES':
       return `This user may not listen on ${where}; choose another --port or --socket.`
     case 'EADDRNOTAVAIL':
