@@ -44,19 +44,18 @@ export async function handleStream(services: Services, request: FastifyRequest, 
   const caller = describeRequest(request, services.config)
   const hasCredentials = checkOrigin(services, caller)
   const wanted = readStreamRequest(parametersOf(request), caller.headers['last-event-id'], services.config)
+  // Behind another request on the same connection there is no socket to write to yet; a poll's answer can wait for it.
+  if (wanted.mode === 'stream' && reply.raw.socket === null) {
+    throw new GatewayError('bad_request', {
+      message: 'Ask for a stream on a connection of its own, not behind another request.',
+    })
+  }
   let admitted: Admitted
   try {
     admitted = admit(services, hasCredentials ? caller : withoutCredentials(caller), wanted)
   } catch (error) {
     if (error instanceof GatewayError && wantsSoftRefusal(caller, wanted)) return refuseSoftly(services, reply, error)
     throw error
-  }
-  // Behind another request on the same connection there is no socket to write to yet.
-  if (reply.raw.socket === null) {
-    admitted.leave()
-    throw new GatewayError('bad_request', {
-      message: 'Ask for a stream on a connection of its own, not behind another request.',
-    })
   }
   if (admitted.identity.setCookie !== null) reply.header('Set-Cookie', admitted.identity.setCookie)
   reply.headers(STREAM_HEADERS)

@@ -159,6 +159,15 @@ describe('a stream behind another request on one connection', () => {
     expect(gateway.gateway.services.hub.size).toBe(0)
     expect(connection.text).toContain('{"status":"ok"}')
   })
+
+  it('is answered as a long-poll, which can wait for its turn', async () => {
+    const gateway = await startGateway()
+    const connection = await rawConnection(gateway.port)
+    const poll = 'GET /stream?channels=a&mode=poll HTTP/1.1\r\nHost: x\r\n\r\n'
+    connection.write(`GET /health HTTP/1.1\r\nHost: x\r\n\r\n${poll}`)
+    await connection.until('event: ping')
+    expect(connection.text.match(/HTTP\/1\.1 200/g)).toHaveLength(2)
+  })
 })
 
 describe('a content type', () => {
