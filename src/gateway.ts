@@ -4,8 +4,11 @@ import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { startAdvice } from './advice.ts'
 import type { Authorizer } from './auth/authorizer.ts'
+import type { GrantStore } from './auth/grant-store.ts'
+import { Grants } from './auth/grants.ts'
 import { Identities } from './auth/identity.ts'
 import { LaravelAuthorizer } from './auth/laravel.ts'
+import { RedisGrantStore } from './auth/redis-grants.ts'
 import type { Broker } from './broker/broker.ts'
 import { MemoryBroker } from './broker/memory.ts'
 import { RedisBroker } from './broker/redis.ts'
@@ -18,11 +21,18 @@ import { registerMetrics } from './http/metrics.ts'
 import type { Services } from './http/services.ts'
 import { makeRoom, spareSuccessor } from './http/unix-socket.ts'
 import { backlogBytes, boundBacklog } from './hub/backlog.ts'
-import { drain } from './hub/drain.ts'
+import { drain, MAX_RETRY_AFTER_MS } from './hub/drain.ts'
+import { memberFrame } from './hub/frames.ts'
 import { Heartbeat } from './hub/heartbeat.ts'
 import { Hub } from './hub/hub.ts'
 import { LifeLog } from './log.ts'
 import { Metrics } from './metrics.ts'
+import { MemoryPresenceStore } from './presence/memory.ts'
+import { Presence } from './presence/presence.ts'
+import { RedisPresenceStore } from './presence/redis.ts'
+import { RedisLease } from './presence/redis-lease.ts'
+import type { PresenceStore } from './presence/store.ts'
+import { OwnTraffic } from './relay/own-traffic.ts'
 import { Relay } from './relay/relay.ts'
 
 /** Parts that a test may bring along. */
@@ -78,6 +88,7 @@ export class Gateway {
     await broker.start(listenerOf(services))
     // Redis may come up during the drain, which is no time to begin anything.
     if (this.#isStopped()) return { urls }
+    services.presence.start()
     const secret = await secretOf(services)
     if (this.#isStopped()) return { urls }
     services.identities = new Identities({ secret, keyTtlS: config.keyTtlS })
@@ -111,7 +122,7 @@ export class Gateway {
   }
 
   async #stop(): Promise<void> {
-    const { config, admission, hub, heartbeat, authorizer, broker } = this.services
+    const { config, admission, hub, heartbeat, authorizer, grants, presence, broker } = this.services
     this.#stopAdvice()
     admission.drain()
     await drain(hub, config.drainMs)
@@ -121,6 +132,9 @@ export class Gateway {
     // What is about to listen could not be closed yet.
     await this.#listening?.catch(() => {})
     await Promise.all([close(this.#app), this.#admin === null ? null : close(this.#admin)])
+    grants.stop()
+    // Who was here is on the way to another gateway, and must not be shown leaving meanwhile.
+    await presence.stop(presence.size === 0 ? 0 : MAX_RETRY_AFTER_MS + config.lingerMs)
     await broker.stop()
   }
 }
@@ -150,13 +164,27 @@ function buildServices(config: Config, logger: Logger, parts: GatewayParts): Ser
     backlogBytes: () => backlogBytes(hub),
     delivered: () => hub.delivered,
     isReady: () => whyNotReady(services) === null,
+    members: () => presence.size,
+  })
+  const broker = parts.broker ?? createBroker(config, logger, metrics)
+  const stores = createStores(config, logger, broker)
+  const presence = createPresence({
+    ...{ config, logger, hub, store: stores.presence },
+    onForgotten: () => services.grants.tellAgain(),
   })
   const services: Services = {
     config,
     logger,
     lifeLog: new LifeLog(logger),
     metrics,
-    broker: parts.broker ?? createBroker(config, logger, metrics),
+    broker,
+    presence,
+    grants: new Grants({
+      grantMs: config.grantS * 1000,
+      store: stores.grants,
+      onLeave: (channel, socketId) => presence.leave(channel, socketId),
+      onError: (error) => logger.debug({ err: error }, 'grants could not be shared with other gateways'),
+    }),
     history,
     hub,
     heartbeat: new Heartbeat(),
@@ -171,6 +199,41 @@ function buildServices(config: Config, logger: Logger, parts: GatewayParts): Ser
 function createBroker(config: Config, logger: Logger, metrics: Metrics): Broker {
   if (config.broker === 'memory') return new MemoryBroker()
   return new RedisBroker(config, { logger, onLost: () => metrics.relayLost.inc() })
+}
+
+type Stores = { readonly presence: PresenceStore; readonly grants: GrantStore | null }
+
+function createStores(config: Config, logger: Logger, broker: Broker): Stores {
+  if (!(broker instanceof RedisBroker)) {
+    const publish = (channel: string, payload: string) => broker.publish([channel], payload)
+    return { presence: new MemoryPresenceStore({ publish }), grants: null }
+  }
+  const lease = new RedisLease(config, { logger })
+  return {
+    presence: new RedisPresenceStore({ lease }),
+    grants: new RedisGrantStore({ lease, keyTtlS: config.keyTtlS }),
+  }
+}
+
+type PresenceParts = Pick<Services, 'config' | 'logger' | 'hub'> & {
+  readonly store: PresenceStore
+  readonly onForgotten: () => void
+}
+
+function createPresence({ config, logger, hub, store, onForgotten }: PresenceParts): Presence {
+  return new Presence({
+    store,
+    maxListed: config.maxMembersListed,
+    // A peer that lives renews its lease within this time, and then says again who is there.
+    graceMs: config.leaseS * 1000,
+    onDifference: (channel, { joined, left }) => {
+      const leaving = left.map(({ json }) => memberFrame('leaving', channel, json))
+      const joining = joined.map(({ json }) => memberFrame('joining', channel, json))
+      hub.pass(channel, [...leaving, ...joining])
+    },
+    onForgotten,
+    onError: (error) => logger.debug({ err: error }, 'presence could not be stored; trying again'),
+  })
 }
 
 function createAuthorizer(config: Config, metrics: Metrics): Authorizer {
@@ -194,18 +257,21 @@ function createAuthorizer(config: Config, metrics: Metrics): Authorizer {
 }
 
 function listenerOf(services: Services): Relay {
-  const { history, hub, rules, logger, metrics } = services
+  const { history, hub, rules, logger, metrics, presence, grants } = services
   const offerSecret = secretOffer(services)
+  const ownTraffic = new OwnTraffic({ hub, presence, grants })
   return new Relay({
     history,
     hub,
     rules,
     logger,
+    onOwnTraffic: (channel, payload) => ownTraffic.heard(channel, payload),
     onReceived: () => metrics.received.inc(),
     onIgnored: (reason) => metrics.ignored.inc({ reason }),
     onHole: (reason) => {
       metrics.holes.inc({ reason })
       offerSecret()
+      presence.refresh().catch((error: unknown) => logger.error({ err: error }, 'presence was not compared'))
     },
   })
 }

@@ -9,6 +9,7 @@ export type Readings = {
   backlogBytes(): number
   delivered(): number
   isReady(): boolean
+  members(): number
 }
 
 const PREFIX = 'echo_sse_'
@@ -20,6 +21,8 @@ export class Metrics {
   readonly ended = this.#counter('streams_ended_total', 'Streams and long-polls ended, by reason.', ['reason'])
   readonly refused = this.#counter('requests_refused_total', 'Requests refused, by code.', ['code'])
   readonly denied = this.#counter('channels_denied_total', 'Channels refused on a stream, by code.', ['code'])
+  readonly revoked = this.#counter('channels_revoked_total', 'Channels withdrawn from open streams, by code.', ['code'])
+  readonly whispers = this.#counter('whispers_total', 'Whispers sent to this gateway, by outcome.', ['outcome'])
   readonly received = this.#counter('broadcasts_received_total', 'Broadcasts heard from the broker.', [])
   readonly ignored = this.#counter('messages_ignored_total', 'Messages heard and passed over, by reason.', ['reason'])
   readonly gaps = this.#counter('gaps_total', 'Gap frames written, by reason.', ['reason'])
@@ -43,6 +46,7 @@ export class Metrics {
     this.#gauge('history_messages', 'Messages in the log.', readings.historyMessages)
     this.#gauge('history_bytes', 'Bytes in the log.', readings.historyBytes)
     this.#gauge('backlog_bytes', 'Unsent bytes of all streams.', readings.backlogBytes)
+    this.#gauge('members', 'Connections of this gateway on presence channels.', readings.members)
     this.#gauge('ready', '1 while the gateway is ready.', () => Number(readings.isReady()))
     const delivered = this.#counter('deliveries_total', 'Broadcasts handed to streams.', [])
     delivered.collect = () => {

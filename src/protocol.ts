@@ -8,6 +8,8 @@ export const PROTOCOL_VERSION = 1
 export const PATHS = {
   tryIt: '/',
   stream: '/stream',
+  whisper: '/whisper',
+  leave: '/leave',
   apps: '/apps',
   health: '/health',
   ready: '/ready',
@@ -36,7 +38,16 @@ export const MIN_HEARTBEAT_MS = 2000
 export type StreamMode = 'stream' | 'poll'
 
 /** `event:` names. A broadcast has none, so it arrives as EventSource's `message`. */
-export type FrameName = 'connected' | 'subscribed' | 'denied' | 'ping' | 'gap' | 'bye'
+export type FrameName =
+  | 'connected'
+  | 'subscribed'
+  | 'denied'
+  | 'joining'
+  | 'leaving'
+  | 'revoked'
+  | 'ping'
+  | 'gap'
+  | 'bye'
 
 /** How the stream relates to what the client saw before. */
 export type ResumeVerdict = 'fresh' | 'ok' | 'gap'
@@ -52,8 +63,15 @@ export type ConnectedData = {
   time: number
 }
 
+/** Somebody on a presence channel. `info` is what Laravel's channel callback returned. */
+export type MemberData = { id: string; info: unknown }
+
 export type SubscribedData = {
   channel: string
+  /** Who is there, this page included; on presence channels. It replaces any list the page had. */
+  members?: MemberData[]
+  /** How many are there, when `members` names only the first of them. */
+  count?: number
   /** The user id Laravel gave for this page, on presence channels. */
   me?: string
   /** Key to decrypt this channel, on encrypted channels. */
@@ -70,8 +88,26 @@ export type DeniedData = {
   retryAfterMs?: number
 }
 
+/** The first connection of a user has come, or the last one has gone. */
+export type MemberChangeData = { channel: string; member: MemberData }
+
+/** A permission is withdrawn while the stream lives; nothing more of the channel follows. */
+export type RevokedData = { channel: string; status: number; code: string; message: string }
+
 /** What a broadcast looks like to the page. `data` is Laravel's JSON, digit for digit. */
-export type BroadcastData = { channel: string; event: string; data: unknown }
+export type BroadcastData = {
+  channel: string
+  event: string
+  data: unknown
+  /** Who whispers, as Laravel named them; on whispers of presence channels. */
+  userId?: string
+}
+
+/** The body of POST /whisper. */
+export type WhisperBody = { channel: string; event: string; data?: unknown; socketId: string; key: string }
+
+/** The body of POST /leave. */
+export type LeaveBody = { socketId: string; key: string }
 
 export type PingData = { time: number }
 
@@ -80,7 +116,7 @@ export type GapReason = 'expired' | 'restart' | 'relay-lost' | 'overflow' | 'den
 /** Messages may be missing on these channels; null means on all. */
 export type GapData = { channels: string[] | null; reason: GapReason }
 
-export type ByeReason = 'drain' | 'slow' | 'replaced' | 'expired' | 'shutdown' | 'overload'
+export type ByeReason = 'drain' | 'slow' | 'left' | 'replaced' | 'expired' | 'shutdown' | 'overload'
 
 /** The gateway ends the stream; come back no sooner than `retryAfterMs`. */
 export type ByeData = { reason: ByeReason; retryAfterMs: number }

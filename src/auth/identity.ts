@@ -43,6 +43,8 @@ export type Identity = {
   readonly setCookie: string | null
   /** True when the caller keeps the socket id it brought. */
   readonly kept: boolean
+  /** True when it is also the same browser: its key is bound to something else that it brought. */
+  readonly proven: boolean
 }
 
 const COOKIE_MAX_AGE_S = 30 * 24 * 3600
@@ -89,7 +91,13 @@ export class Identities {
     const socketId = kept ? claimed : newSocketId()
     const cookie = presented === NO_BINDING && mayStoreCookie ? randomBytes(18).toString('base64url') : null
     const binding = cookie === null ? presented : cookieBinding(cookie)
-    return { socketId, key: this.#mint(socketId, binding), setCookie: cookie && setCookieLine(cookie, question), kept }
+    const setCookie = cookie && setCookieLine(cookie, question)
+    return { socketId, key: this.#mint(socketId, binding), setCookie, kept, proven: kept && presented !== NO_BINDING }
+  }
+
+  /** True when the caller proves this socket id. */
+  proves({ socketId, key, headers }: Pick<IdentityQuestion, 'socketId' | 'key' | 'headers'>): boolean {
+    return socketId !== undefined && key !== undefined && this.#isValid(socketId, key, bindingOf(headers))
   }
 
   #mint(socketId: string, binding: string): string {

@@ -44,6 +44,11 @@ export function kindOf(name: string): ChannelKind {
   return prefix === undefined ? 'public' : (prefix as ChannelKind)
 }
 
+/** True for channels whose data only their pages can read. [laravel/framework UsePusherChannelConventions] */
+export function isEncrypted({ name }: Channel): boolean {
+  return name.startsWith('private-encrypted-')
+}
+
 /** True for a public name that hides a guarded one behind a leftover prefix: `shop_private-orders.1`. */
 export function hidesGuardedName(name: string): boolean {
   return !GUARDED.test(name) && GUARDED_ANYWHERE.test(name)

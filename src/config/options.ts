@@ -151,6 +151,41 @@ const access = {
   keyTtlS: option(integer(60, 30 * 86_400), 86_400, 'How long such a key is good.', { unit: 's' }),
 }
 
+const presence = {
+  lingerMs: option(
+    integer(0, 600_000),
+    5000,
+    'How long somebody stays on a presence channel after his last connection has gone; a reload fits in.',
+    { unit: 'ms' },
+  ),
+  leaseS: option(
+    integer(1, 600),
+    15,
+    'Within this time after a gateway was killed, everybody is told that those who were there have left.',
+    { unit: 's' },
+  ),
+  grantS: option(
+    integer(0, 3600),
+    60,
+    'How long a page that comes back and proves its socket id need not be put to Laravel again; 0 always asks.',
+    { unit: 's' },
+  ),
+  recheckS: option(
+    integer(0, 86_400),
+    0,
+    'How often Laravel is asked again about the guarded channels of open streams; 0 never.',
+    { unit: 's' },
+  ),
+  maxMembersListed: option(
+    integer(1, 100_000),
+    1000,
+    'Members that a `subscribed` frame names; beyond it come the first ones and a count.',
+  ),
+  maxMemberBytes: option(bytes(64, MIB), 16 * KIB, 'What Laravel may say about one member.', { unit: 'bytes' }),
+  maxWhisperBytes: option(bytes(64, MIB), 10 * KIB, 'Longest data of a whisper.', { unit: 'bytes' }),
+  maxWhispersPerSecond: option(integer(0, 10_000), 10, 'Whispers a second from one socket; 0 forbids them.'),
+}
+
 const CREDENTIALS_NOTE = '`local` with the memory broker on a loopback address, else none (publishing by HTTP is off)'
 
 const publishing = {
@@ -246,6 +281,7 @@ export const GROUPS = [
   { title: 'Redis', options: redis },
   { title: 'Asking Laravel', options: laravel },
   { title: 'Origins and identity', options: access },
+  { title: 'Presence and whispers', options: presence },
   { title: 'Publishing by HTTP', options: publishing },
   { title: 'Limits', options: limits },
   { title: 'History', options: history },
@@ -258,6 +294,7 @@ export const OPTIONS = {
   ...redis,
   ...laravel,
   ...access,
+  ...presence,
   ...publishing,
   ...limits,
   ...history,

@@ -37,6 +37,7 @@ const MAX_HOLES = 64
 // Without markers (one process) nobody can be ahead at all.
 const MAX_MARKERS_AHEAD = 150
 const DROPPED_BYTES = 1024 * 1024
+const NOWHERE: Position = { epoch: 0, marker: 0, count: 0 }
 
 /**
  * The log: what was heard on every channel, in order, bounded, whether or not anybody listens.
@@ -78,6 +79,13 @@ export class History {
   /** A marker was heard: nothing to tell, but the head stands further on. */
   advance(position: Position): void {
     this.#head = { seq: this.#head?.seq ?? 0, position }
+  }
+
+  /** Something took its place in the order that nobody is told of later: a whisper, a change of presence. */
+  pass(): HistoryHead {
+    const position = this.#head?.position ?? NOWHERE
+    this.#head = { seq: this.#nextSeq(), position }
+    return this.#head
   }
 
   append(channel: string, payload: Buffer, position: Position, hasId: boolean): Entry {

@@ -45,6 +45,12 @@ export class Replay {
     this.#firstFloors.add(this.#history.floor(cursor.channel)?.seq ?? 0)
   }
 
+  /** Nothing more of the channel. */
+  leave(channel: string): void {
+    const index = this.#cursors.findIndex((cursor) => cursor.channel === channel)
+    if (index !== -1) this.#cursors.splice(index, 1)
+  }
+
   /** The next items, at most `limit` of them and hardly more than `maxBytes`. */
   take(limit: number, maxBytes = Number.POSITIVE_INFINITY): ReplayItem[] {
     const items: ReplayItem[] = []

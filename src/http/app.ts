@@ -7,12 +7,15 @@ import { PATHS } from '../protocol.ts'
 import { pathOf } from './caller.ts'
 import { answerClientError, asGatewayError } from './errors.ts'
 import { registerHealth } from './health.ts'
+import { registerLeave } from './leave.ts'
 import { registerMetrics } from './metrics.ts'
 import { registerPublish } from './pusher-api/events.ts'
+import { registerRevoke } from './pusher-api/revoke.ts'
 import type { Services } from './services.ts'
 import { handleStream } from './stream.ts'
 import { formParameters } from './stream-request.ts'
 import { registerTryIt } from './try-it.ts'
+import { registerWhisper } from './whisper.ts'
 
 /** Never kept by a cache: a shared answer would share a socket id and its key. */
 const COMMON_HEADERS = {
@@ -43,7 +46,11 @@ export async function buildApp(services: Services): Promise<FastifyInstance> {
   )
   registerHealth(app, services)
   registerMetrics(app, services)
+  // Each in a scope of its own, for each takes bodies in its own way.
+  await app.register(async (scope) => registerWhisper(scope, services))
+  await app.register(async (scope) => registerLeave(scope, services))
   await app.register(async (scope) => registerPublish(scope, services), { prefix: PATHS.apps })
+  await app.register(async (scope) => registerRevoke(scope, services), { prefix: PATHS.apps })
   if (services.config.tryPage) registerTryIt(app, services)
   return app
 }

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { Authorizer } from '../auth/authorizer.ts'
+import type { Grants } from '../auth/grants.ts'
 import type { Identities } from '../auth/identity.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { ChannelRules } from '../channels/channel.ts'
@@ -9,6 +10,7 @@ import type { Heartbeat } from '../hub/heartbeat.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { LifeLog } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import type { Presence } from '../presence/presence.ts'
 import type { Admission } from './admission.ts'
 
 /** The parts that requests are served with. */
@@ -22,6 +24,8 @@ export type Services = {
   readonly hub: Hub
   readonly heartbeat: Heartbeat
   readonly authorizer: Authorizer
+  readonly grants: Grants
+  readonly presence: Presence
   readonly admission: Admission
   readonly rules: ChannelRules
   /** null until the secret that signs keys is known. */

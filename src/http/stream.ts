@@ -1,9 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { AuthorizerSession, Denial } from '../auth/authorizer.ts'
+import type { Denial } from '../auth/authorizer.ts'
 import { deny } from '../auth/denial.ts'
 import type { Identity } from '../auth/identity.ts'
 import { judgeOrigin } from '../auth/origin.ts'
 import { type Channel, parseChannel } from '../channels/channel.ts'
+import type { Config } from '../config/config.ts'
 import { GatewayError } from '../errors.ts'
 import { byeFrame, connectedFrame } from '../hub/frames.ts'
 import { type StreamStart, startId, startStream } from '../hub/start.ts'
@@ -14,6 +15,7 @@ import type { Frame } from '../sse/frame.ts'
 import type { Outlet } from '../sse/outlet.ts'
 import { retryAfterMs } from './admission.ts'
 import { describeRequest, type HttpCaller } from './caller.ts'
+import { Decisions, denyChannel } from './decisions.ts'
 import { Poll } from './poll.ts'
 import type { Services } from './services.ts'
 import {
@@ -139,8 +141,8 @@ type Opened = { readonly outlet: Outlet; readonly poll: Poll | null; readonly re
 
 function runStream(services: Services, admitted: Admitted, { outlet, poll, reply }: Opened): void {
   const { hub, heartbeat, history, metrics, config } = services
-  const { wanted, identity, channels, start } = admitted
-  const session = askLaravel(services, admitted)
+  const { wanted, identity, channels, start, caller } = admitted
+  const decisions = new Decisions(services, { caller, identity, channels, poll })
   const ended = whenEnded(services, admitted)
   const subscriber = new Subscriber({
     history,
@@ -154,14 +156,15 @@ function runStream(services: Services, admitted: Admitted, { outlet, poll, reply
     backlogBytes: config.backlogBytes,
     hooks: {
       onGranted: (self, channel) => hub.join(self, channel),
-      onEnded: (self, reason) => {
+      onRevoked: (self, channel) => hub.leave(self, channel),
+      onEnded: (self, reason, retryAfterMs) => {
         hub.remove(self)
         heartbeat.remove(self)
-        session?.close()
+        decisions.ended(retryAfterMs + lingerMs(config, admitted, reason))
         ended(reason)
       },
       onGap: (reason) => metrics.gaps.inc({ reason }),
-      settledSeq: () => hub.settledSeq,
+      settle: (self) => hub.settle(self),
       ...(poll === null ? {} : { onNews: () => poll.gotNews() }),
     },
   })
@@ -175,39 +178,13 @@ function runStream(services: Services, admitted: Admitted, { outlet, poll, reply
   subscriber.begin()
   heartbeat.add(subscriber)
   poll?.follow(subscriber)
-  if (session !== null) decideChannels(services, { subscriber, session, poll }, channels)
+  decisions.begin(subscriber)
 }
 
-function askLaravel({ authorizer }: Services, { caller, identity, channels }: Admitted): AuthorizerSession | null {
-  if (!channels.some(({ kind }) => kind !== 'public')) return null
-  return authorizer.open(caller, identity.socketId)
-}
-
-// One question per guarded channel, all at once; each is told as soon as it is answered.
-type Asking = { readonly subscriber: Subscriber; readonly session: AuthorizerSession; readonly poll: Poll | null }
-
-function decideChannels(services: Services, { subscriber, session, poll }: Asking, channels: readonly Channel[]): void {
-  for (const channel of channels) {
-    if (channel.kind === 'public') continue
-    session
-      .authorize(channel)
-      .then((decision) => {
-        if (decision.allowed) subscriber.grant(channel.name, decision)
-        else denyChannel(services, subscriber, channel.name, decision)
-        poll?.decided()
-      })
-      .catch((error: unknown) =>
-        services.logger.error({ err: error, channel: channel.name }, 'a decision was not told'),
-      )
-  }
-}
-
-function denyChannel({ metrics, lifeLog }: Services, subscriber: Subscriber, name: string, denial: Denial): void {
-  if (subscriber.isEnded) return
-  const { code, status, cause = code } = denial
-  metrics.denied.inc({ code })
-  lifeLog.write({ socketId: subscriber.socketId, channel: name.slice(0, 200), code, status, cause }, 'channel denied')
-  subscriber.deny(name, denial)
+// A page that polls is present from one poll to the next.
+function lingerMs({ lingerMs }: Config, { wanted, openedAtMs }: Admitted, reason: EndReason): number {
+  if (reason !== 'poll') return lingerMs
+  return Math.max(lingerMs, openedAtMs + wanted.waitMs + lingerMs - Date.now())
 }
 
 function beginStream({ metrics, lifeLog }: Services, { caller, wanted, identity, channels, start }: Admitted): void {

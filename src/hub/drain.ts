@@ -1,5 +1,9 @@
 import type { Hub } from './hub.ts'
 
+/** The latest time a page is told to come back. */
+export const MAX_RETRY_AFTER_MS = 3000
+const MIN_RETRY_AFTER_MS = 1000
+
 /** Goodbyes go out in so many waves. */
 const WAVES = 20
 
@@ -22,5 +26,5 @@ export async function drain(hub: Hub, durationMs: number): Promise<void> {
 
 // Soon, for the next node is there already; spread, for it has others to take in.
 function retryAfterMs(): number {
-  return 1000 + Math.floor(Math.random() * 2000)
+  return MIN_RETRY_AFTER_MS + Math.floor(Math.random() * (MAX_RETRY_AFTER_MS - MIN_RETRY_AFTER_MS))
 }

@@ -2,12 +2,16 @@ import type { Entry } from '../history/entry.ts'
 import type { Position } from '../history/position.ts'
 import type { Frame } from '../sse/frame.ts'
 import { Batch } from '../sse/outlet.ts'
+import { Passing } from './passing.ts'
 import type { Subscriber } from './subscriber.ts'
+
+/** What goes through a feed. */
+export type FeedItem = Entry | Passing
 
 /** One channel: who listens, and what has come in that not everybody has been handed yet. */
 export class Feed {
   readonly subscribers = new Set<Subscriber>()
-  #recent: Entry[] = []
+  #recent: FeedItem[] = []
   #round: IterableIterator<Subscriber> | null = null
   #roundSeq = 0
   #made: FeedBatch | null = null
@@ -19,13 +23,13 @@ export class Feed {
     return this.#recent[0]?.seq ?? Number.POSITIVE_INFINITY
   }
 
-  push(entry: Entry): void {
-    this.#recent.push(entry)
-    this.lastSeq = entry.seq
+  push(item: FeedItem): void {
+    this.#recent.push(item)
+    this.lastSeq = item.seq
   }
 
   /** What came after `seq`. */
-  since(seq: number): readonly Entry[] {
+  since(seq: number): readonly FeedItem[] {
     const from = this.#indexAfter(seq)
     return from === 0 ? this.#recent : this.#recent.slice(from)
   }
@@ -71,7 +75,7 @@ export class Feed {
   #indexAfter(seq: number): number {
     const { length } = this.#recent
     let index = 0
-    while (index < length && (this.#recent[index] as Entry).seq <= seq) index += 1
+    while (index < length && (this.#recent[index] as FeedItem).seq <= seq) index += 1
     return index
   }
 }
@@ -82,29 +86,33 @@ class FeedBatch {
   readonly to: number
   /** null when nothing in it is Laravel's. */
   readonly batch: Batch | null
-  readonly position: Position
+  /** The newest id in it; null when nothing in it has one. */
+  readonly position: Position | null
   /** False when something in it was heard while its place was not known. */
   readonly #hasIds: boolean
   /** Who shall not get all of it: the senders of `toOthers()`. */
   readonly #senders: ReadonlySet<string> | null
 
-  constructor(entries: readonly Entry[], from: number) {
+  constructor(items: readonly FeedItem[], from: number) {
     const frames: Frame[] = []
     let hasIds = true
+    let position: Position | null = null
     let senders: Set<string> | null = null
-    for (let index = from; index < entries.length; index += 1) {
-      const { frame, hasId, socket } = entries[index] as Entry
+    for (let index = from; index < items.length; index += 1) {
+      const item = items[index] as FeedItem
+      const { frame, hasId, socket } = item
       if (frame !== null) frames.push(frame)
-      if (!hasId) hasIds = false
+      if (hasId) position = item.position
+      else if (!(item instanceof Passing)) hasIds = false
       if (socket !== null) {
         senders ??= new Set()
         senders.add(socket)
       }
     }
     this.from = from
-    this.to = entries.length
+    this.to = items.length
     this.batch = frames.length === 0 ? null : new Batch(frames)
-    this.position = (entries.at(-1) as Entry).position
+    this.position = position
     this.#hasIds = hasIds
     this.#senders = senders
   }

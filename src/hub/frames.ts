@@ -1,5 +1,14 @@
 import type { Denial, Grant } from '../auth/authorizer.ts'
-import type { ByeData, ConnectedData, DeniedData, FrameName, GapData, PingData, SubscribedData } from '../protocol.ts'
+import type {
+  ByeData,
+  ConnectedData,
+  DeniedData,
+  FrameName,
+  GapData,
+  PingData,
+  RevokedData,
+  SubscribedData,
+} from '../protocol.ts'
 import { encodeFrame, Frame } from '../sse/frame.ts'
 
 /** The gateway's own frames: what it says beside the broadcasts. */
@@ -8,13 +17,35 @@ export function connectedFrame(data: ConnectedData, id: string | null, retryMs: 
   return frame('connected', data, { retry: retryMs, ...(id === null ? {} : { id }) })
 }
 
-export function subscribedFrame(channel: string, { member, sharedSecret }: Grant): Frame {
-  const data: SubscribedData = {
-    channel,
+/** Who is on a presence channel: JSON, and how many they are when it does not name them all. */
+export type MemberList = { readonly json: string; readonly count: number | null }
+
+export function subscribedFrame(channel: string, { member, sharedSecret }: Grant, list?: MemberList): Frame {
+  const rest: Omit<SubscribedData, 'channel' | 'members'> = {
+    ...(list === undefined || list.count === null ? {} : { count: list.count }),
     ...(member === undefined ? {} : { me: member.id }),
     ...(sharedSecret === undefined ? {} : { sharedSecret }),
   }
-  return frame('subscribed', data)
+  // The members are printed already: a list of a thousand is the same text for all who come.
+  const members = list === undefined ? [] : [`"members":${list.json}`]
+  const fields = [`"channel":${JSON.stringify(channel)}`, ...members, JSON.stringify(rest).slice(1, -1)]
+  return jsonFrame('subscribed', `{${fields.filter((field) => field !== '').join(',')}}`)
+}
+
+/** Somebody has come, or left. `memberJson` is `{"id":…,"info":…}`. */
+export function memberFrame(event: 'joining' | 'leaving', channel: string, memberJson: string): Frame {
+  return jsonFrame(event, `{"channel":${JSON.stringify(channel)},"member":${memberJson}}`)
+}
+
+/** What a page says to the others. `dataJson` is printed as it came. */
+export function whisperFrame(channel: string, event: string, dataJson: string, userId: string | null): Frame {
+  const head = `{"channel":${JSON.stringify(channel)},"event":${JSON.stringify(event)},"data":${dataJson}`
+  return new Frame(encodeFrame({ data: userId === null ? `${head}}` : `${head},"userId":${JSON.stringify(userId)}}` }))
+}
+
+export function revokedFrame(channel: string, { status, code, message }: Denial): Frame {
+  const data: RevokedData = { channel, status, code, message }
+  return frame('revoked', data)
 }
 
 export function deniedFrame(channel: string, { status, code, message, retry, retryAfterMs }: Denial): Frame {
@@ -47,4 +78,8 @@ export function byeFrame(data: ByeData): Frame {
 
 function frame(event: FrameName, data: unknown, extra: { id?: string; retry?: number } = {}): Frame {
   return new Frame(encodeFrame({ event, data: JSON.stringify(data), ...extra }))
+}
+
+function jsonFrame(event: FrameName, data: string): Frame {
+  return new Frame(encodeFrame({ event, data }))
 }

@@ -1,7 +1,9 @@
 import type { Entry } from '../history/entry.ts'
 import type { History } from '../history/history.ts'
 import type { ByeReason } from '../protocol.ts'
+import type { Frame } from '../sse/frame.ts'
 import { Feed } from './feed.ts'
+import { Passing } from './passing.ts'
 import type { Subscriber } from './subscriber.ts'
 
 /** Subscribers served in one turn of the event loop, and of one channel before another has its turn. */
@@ -40,13 +42,6 @@ export class Hub {
     return this.#feeds.has(channel)
   }
 
-  /** Everything up to here has been handed to every live subscriber. */
-  get settledSeq(): number {
-    let seq = this.#heardSeq
-    for (const feed of this.#dirty) seq = Math.min(seq, feed.firstSeq - 1)
-    return seq
-  }
-
   subscribers(): IterableIterator<Subscriber> {
     return this.#subscribers.values()
   }
@@ -68,11 +63,16 @@ export class Hub {
     subscriber.feeds = [...subscriber.feeds, feed]
   }
 
+  /** The opposite of `join`. */
+  leave(subscriber: Subscriber, channel: string): void {
+    const feed = this.#feeds.get(channel)
+    if (feed === undefined) return
+    this.#withdraw(subscriber, feed)
+    subscriber.feeds = subscriber.feeds.filter((other) => other !== feed)
+  }
+
   remove(subscriber: Subscriber): void {
-    for (const feed of subscriber.feeds) {
-      feed.subscribers.delete(subscriber)
-      if (feed.subscribers.size === 0) this.#forget(feed)
-    }
+    for (const feed of subscriber.feeds) this.#withdraw(subscriber, feed)
     subscriber.feeds = NONE
     this.#subscribers.delete(subscriber)
     this.#ahead.delete(subscriber)
@@ -87,6 +87,27 @@ export class Hub {
     feed.push(entry)
     this.#dirty.add(feed)
     this.#schedule()
+  }
+
+  /**
+   * Hands frames to everybody on a channel, in their place among the broadcasts, except to one socket. Nobody is told
+   * of them later, so who is still reading the log gets them at once.
+   */
+  pass(channel: string, frames: readonly Frame[], socket: string | null = null): void {
+    const feed = this.#feeds.get(channel)
+    if (feed === undefined || frames.length === 0) return
+    const items = frames.map((frame) => new Passing(this.#history.pass(), frame, socket))
+    for (const item of items) feed.push(item)
+    this.#heardSeq = feed.lastSeq
+    for (const subscriber of feed.subscribers) if (!subscriber.isLive) subscriber.writeItems(items)
+    this.#dirty.add(feed)
+    this.#schedule()
+  }
+
+  /** Hands a live subscriber everything that waits for it, so that it may leave the fast path. */
+  settle(subscriber: Subscriber): void {
+    for (const feed of subscriber.feeds) if (this.#dirty.has(feed)) this.#serve(subscriber, feed)
+    if (subscriber.isLive) subscriber.seq = Math.max(subscriber.seq, this.#heardSeq)
   }
 
   headMoved(): void {
@@ -106,6 +127,11 @@ export class Hub {
 
   endAll(reason: ByeReason, retryAfterMs: () => number): void {
     for (const subscriber of this.#subscribers) subscriber.end(reason, retryAfterMs())
+  }
+
+  #withdraw(subscriber: Subscriber, feed: Feed): void {
+    feed.subscribers.delete(subscriber)
+    if (feed.subscribers.size === 0) this.#forget(feed)
   }
 
   #forget(feed: Feed): void {
@@ -150,7 +176,7 @@ export class Hub {
     const others = this.#dirty.size > 1 ? this.#othersOf(subscriber, feed) : NONE
     if (others.length > 0) this.#serveSeveral(subscriber, [feed, ...others])
     else this.#serveOne(subscriber, feed)
-    subscriber.seq = this.#history.head?.seq ?? seq
+    subscriber.seq = Math.max(seq, this.#heardSeq)
   }
 
   #serveOne(subscriber: Subscriber, feed: Feed): void {
@@ -159,13 +185,13 @@ export class Hub {
     if (batch === null) return
     this.delivered += batch.frames.length
     if (made.suits(subscriber)) subscriber.writeBatch(batch, position)
-    else subscriber.writeEntries(feed.since(subscriber.seq))
+    else subscriber.writeItems(feed.since(subscriber.seq))
   }
 
   #serveSeveral(subscriber: Subscriber, feeds: readonly Feed[]): void {
-    const entries = feeds.flatMap((feed) => feed.since(subscriber.seq)).sort((a, b) => a.seq - b.seq)
-    this.delivered += entries.length
-    subscriber.writeEntries(entries)
+    const items = feeds.flatMap((feed) => feed.since(subscriber.seq)).sort((a, b) => a.seq - b.seq)
+    this.delivered += items.length
+    subscriber.writeItems(items)
   }
 
   #othersOf(subscriber: Subscriber, feed: Feed): readonly Feed[] {

@@ -1,26 +1,35 @@
 import type { Denial, Grant } from '../auth/authorizer.ts'
 import type { Channel } from '../channels/channel.ts'
-import type { Entry } from '../history/entry.ts'
 import type { History } from '../history/history.ts'
 import { comparePositions, type Position } from '../history/position.ts'
 import { type ChannelCursor, type Gap, Replay, type ReplayItem } from '../history/replay.ts'
 import type { ByeReason, GapReason } from '../protocol.ts'
 import type { Frame } from '../sse/frame.ts'
 import type { Batch, Outlet } from '../sse/outlet.ts'
-import type { Feed } from './feed.ts'
-import { byeFrame, deniedFrame, gapFrame, pingFrame, subscribedFrame } from './frames.ts'
+import type { Feed, FeedItem } from './feed.ts'
+import { byeFrame, deniedFrame, gapFrame, type MemberList, pingFrame, revokedFrame, subscribedFrame } from './frames.ts'
 import type { StreamStart } from './start.ts'
 import { StreamIds } from './stream-ids.ts'
 
 /** Why a stream ended: the closed list of the log, the metric label and the tests. */
 export type EndReason = ByeReason | 'client' | 'poll'
 
+/** What a page is told when a channel is granted. */
+export type Told = {
+  /** Who is on the channel, on presence channels. */
+  readonly list?: MemberList
+  /** The list is another than this page had: a long-poll need not wait any longer. */
+  readonly isNews?: boolean
+}
+
 export type SubscriberHooks = {
   onGranted(subscriber: Subscriber, channel: string): void
-  onEnded(subscriber: Subscriber, reason: EndReason): void
+  onRevoked(subscriber: Subscriber, channel: string): void
+  /** `retryAfterMs`: when it was told to come back; 0 when it was not. */
+  onEnded(subscriber: Subscriber, reason: EndReason, retryAfterMs: number): void
   onGap(reason: GapReason): void
-  /** Everything up to here has been handed to every live subscriber. */
-  settledSeq(): number
+  /** Hands over everything that waits for this subscriber. */
+  settle(subscriber: Subscriber): void
   /** Something was written that a long-poll need not wait any longer for. */
   onNews?(): void
 }
@@ -127,11 +136,16 @@ export class Subscriber {
     this.#catchUp()
   }
 
+  isGranted(channel: string): boolean {
+    return this.#granted.has(channel)
+  }
+
   /** Laravel has allowed the channel. */
-  grant(channel: string, grant: Grant): void {
-    if (this.isEnded || !this.#undecided.delete(channel)) return
+  grant(channel: string, grant: Grant, told: Told = {}): void {
+    if (this.isEnded || !this.#undecided.has(channel)) return
     this.#leaveLive()
-    this.#add(channel, grant)
+    this.#undecided.delete(channel)
+    this.#add(channel, grant, told)
     this.#decided()
   }
 
@@ -144,6 +158,18 @@ export class Subscriber {
     if (mayBeGrantedLater(denial) && this.#isReturning(channel)) this.#tellGap([channel], 'denied', this.#head())
     this.#leaveLive()
     this.#decided()
+  }
+
+  /** The channel is withdrawn: nothing more of it is told. The stream lives on. */
+  revoke(channel: string, denial: Denial): void {
+    if (this.isEnded || !this.#granted.has(channel)) return
+    this.#leaveLive()
+    if (this.isEnded) return
+    this.#granted.delete(channel)
+    this.#replay?.leave(channel)
+    this.#options.hooks.onRevoked(this, channel)
+    this.#writeNews([revokedFrame(channel, denial)])
+    this.#catchUp()
   }
 
   /** Tells what there is although a channel is still undecided: a long-poll's time is up. */
@@ -172,24 +198,32 @@ export class Subscriber {
   }
 
   /** The fast path: a batch that many subscribers share, up to `position`. Only while live and plain. */
-  writeBatch(batch: Batch, position: Position): void {
+  writeBatch(batch: Batch, position: Position | null): void {
     if (!this.#hasRoom()) return
-    this.#ids.toldUpTo(position)
-    this.writtenAtMs = batch.madeAtMs
+    // Whispers alone do not put off the ping: it brings the id without which the cursor would grow old.
+    if (position !== null) {
+      this.#ids.toldUpTo(position)
+      this.writtenAtMs = batch.madeAtMs
+    }
     this.outlet.writeBatch(batch)
     if (this.#onNews !== undefined) this.#onNews()
   }
 
   /** The slow path: with this stream's own ids, without what it sent itself. */
-  writeEntries(entries: readonly Entry[]): void {
-    const frames = this.#framesOf(entries.map((entry) => ({ entry })))
-    if (frames.length > 0 && this.#hasRoom()) this.#writeNews(frames)
+  writeItems(items: readonly FeedItem[]): void {
+    if (this.isEnded) return
+    const frames = items.flatMap((item) => this.#itemFrame(item) ?? [])
+    if (frames.length === 0 || !this.#hasRoom()) return
+    if (items.some(({ hasId }) => hasId)) this.writtenAtMs = Date.now()
+    this.outlet.write(frames)
+    this.#options.hooks.onNews?.()
   }
 
   /** Tells that the stream lives and how far it has come. */
   ping(timeMs: number): void {
     if (this.isEnded) return
-    this.#settle()
+    if (this.isLive) this.#options.hooks.settle(this)
+    if (this.isEnded) return
     const { head } = this.#history
     const isAtHead = this.isLive && head !== null && this.seq === head.seq
     this.#write([pingFrame({ time: timeMs }, isAtHead ? this.#ids.next(head.position) : null)])
@@ -199,14 +233,14 @@ export class Subscriber {
   end(reason: ByeReason, retryAfterMs: number): void {
     if (this.isEnded) return
     this.outlet.end(byeFrame({ reason, retryAfterMs }))
-    this.close(reason)
+    this.close(reason, retryAfterMs)
   }
 
   /** The stream is over; nothing more is written. */
-  close(reason: EndReason): void {
+  close(reason: EndReason, retryAfterMs = 0): void {
     if (this.isEnded) return
     this.#state = 'ended'
-    this.#options.hooks.onEnded(this, reason)
+    this.#options.hooks.onEnded(this, reason, retryAfterMs)
   }
 
   #beginTelling(): void {
@@ -223,7 +257,8 @@ export class Subscriber {
     this.#catchUp()
   }
 
-  #add(name: string, grant: Grant): void {
+  #add(name: string, grant: Grant, { list, isNews = false }: Told = {}): void {
+    if (this.isEnded) return
     const { start, fresh } = this.#options
     const isNew = fresh.has(name) || start.isForeign
     const seq = isNew ? start.headSeq : this.#history.startOf(name, start.position, this.#startSeq)
@@ -231,23 +266,20 @@ export class Subscriber {
     this.#granted.set(name, cursor)
     // A replay that waits for its reader goes on by itself, from now on with this channel.
     this.#replay?.join(cursor)
-    this.#write([subscribedFrame(name, grant)])
+    this.#write([subscribedFrame(name, grant, list)])
+    if (isNews) this.#options.hooks.onNews?.()
     this.#options.hooks.onGranted(this, name)
   }
 
-  // While live the channels are told together; from here on each has a cursor of its own again.
+  // While live the channels are told together; from here on each has a cursor of its own again. What waits is handed
+  // over first: the hub moves `seq` on only where it serves us, and what is not in the log could not be read from it.
   #leaveLive(): void {
     if (this.#state !== 'live') return
-    this.#settle()
+    this.#options.hooks.settle(this)
+    if (this.isEnded) return
     for (const cursor of this.#granted.values()) cursor.seq = this.seq
     this.#replay = null
     this.#state = 'catching-up'
-  }
-
-  // The hub moves `seq` on when it serves one of our channels. Without a look at the others a quiet stream would stand
-  // where it began: its cursor would grow old, and what other channels lose would look like a gap of its own.
-  #settle(): void {
-    if (this.isLive) this.seq = Math.max(this.seq, this.#options.hooks.settledSeq())
   }
 
   #catchUp(): void {
@@ -301,7 +333,7 @@ export class Subscriber {
   #framesOf(items: readonly ReplayItem[]): Frame[] {
     const frames: Frame[] = []
     for (const item of items) {
-      const frame = 'gap' in item ? this.#gapFrame(item.gap) : this.#entryFrame(item.entry)
+      const frame = 'gap' in item ? this.#gapFrame(item.gap) : this.#itemFrame(item.entry)
       if (frame !== null) frames.push(frame)
     }
     return frames
@@ -312,11 +344,11 @@ export class Subscriber {
     return gapFrame({ channels, reason }, this.#ids.next(position))
   }
 
-  #entryFrame(entry: Entry): Frame | null {
-    if (entry.socket !== null && entry.socket === this.socketId) return null
-    if (!entry.hasId) return entry.frame
-    const id = this.#ids.next(entry.position)
-    return this.isPlain || id === null ? entry.frame : entry.frameWithId(id)
+  #itemFrame(item: FeedItem): Frame | null {
+    if (item.socket !== null && item.socket === this.socketId) return null
+    if (!item.hasId) return item.frame
+    const id = this.#ids.next(item.position)
+    return this.isPlain || id === null ? item.frame : item.frameWithId(id)
   }
 
   #hasRoom(): boolean {
@@ -337,6 +369,6 @@ export class Subscriber {
 }
 
 // Laravel was away, or the login has to be renewed: the page will ask again. A 403 is an answer.
-function mayBeGrantedLater({ retry, status }: Denial): boolean {
+export function mayBeGrantedLater({ retry, status }: Denial): boolean {
   return retry || status === 401 || status === 419
 }

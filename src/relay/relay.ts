@@ -7,13 +7,15 @@ import { comparePositions, type Position } from '../history/position.ts'
 import type { Hub } from '../hub/hub.ts'
 
 /** Why a message was passed over: the closed list of the metric label. */
-export type IgnoredReason = 'not_laravel' | 'malformed' | 'invalid_channel' | 'other_prefix'
+export type IgnoredReason = 'not_laravel' | 'malformed' | 'invalid_channel' | 'other_prefix' | 'not_ours'
 
 export type RelayOptions = {
   history: History
   hub: Hub
   rules: ChannelRules
   logger: Logger
+  /** Hears what gateways say to each other; false when it makes no sense. */
+  onOwnTraffic?: (channel: string, payload: Buffer) => boolean
   onReceived?: () => void
   onHole?: (reason: HoleReason) => void
   onIgnored?: (reason: IgnoredReason, channel: string) => void
@@ -35,14 +37,19 @@ export class Relay implements BrokerListener {
   }
 
   onMessage({ channel, payload, position, hasId }: BrokerMessage): void {
-    const { history, hub, onReceived } = this.#options
+    const { history, hub, onReceived, onOwnTraffic } = this.#options
+    if (channel.startsWith(RESERVED_PREFIX)) {
+      this.onAdvance(position)
+      if (onOwnTraffic?.(channel, payload) === false) this.#ignore('not_ours', channel)
+      return
+    }
     const reason = this.#whyIgnored(channel, payload)
     if (reason === null) {
       onReceived?.()
       hub.deliver(history.append(channel, payload, position, hasId))
       return
     }
-    if (!channel.startsWith(RESERVED_PREFIX)) this.#ignore(reason, channel)
+    this.#ignore(reason, channel)
     this.onAdvance(position)
   }
 

@@ -1,10 +1,12 @@
 import { Redis } from 'ioredis'
 import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { RedisGrantStore } from '../../src/auth/redis-grants.ts'
 import { RedisBroker } from '../../src/broker/redis.ts'
 import { acl, minimumAcl } from '../../src/cli/acl.ts'
 import { defaultConfig } from '../../src/config/config.ts'
 import { requirePart } from '../support/parts.ts'
+import { openEars, type PresenceNode, startNode, user } from '../support/presence-node.ts'
 import { runCommand } from '../support/program.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
 
@@ -72,6 +74,52 @@ describe.runIf(requirePart('redis'))('the rule on a real Redis', () => {
     expect(await broker.sharedSecret()).toMatch(/^.{20,}$/)
     expect(complaints).toEqual([])
     await broker.stop()
+  })
+
+  describe('presence and grants', () => {
+    const node = () => startNode({ redis: url, redisPrefix: PREFIX })
+    const complaints = (...nodes: PresenceNode[]) => nodes.flatMap(({ log }) => log.at('warn'))
+    const say = ({ store }: PresenceNode, joined: string[], left: string[] = []) =>
+      store.update({ channel: 'presence-room.1', joined: joined.map((id) => user(id)), left, isLast: left.length > 0 })
+
+    it('may come, be read, leave, and be cleaned up after', async () => {
+      const ears = await openEars(server.url, PREFIX)
+      const [one, other] = [await node(), await node()]
+      await say(one, ['1', '2'])
+      await say(other, ['2', '3'])
+      await say(other, [], ['2', '3'])
+      expect((await one.store.read('presence-room.1')).members).toHaveLength(2)
+      await other.store.stop(0)
+      one.kill()
+      const last = await node()
+      await ears.until((self) => self.story('presence-room.1').includes('-1 -2'))
+      await last.store.stop(0)
+      expect(complaints(one, other, last)).toEqual([])
+    })
+
+    it('may be said again by a node that was forgotten', async () => {
+      const ears = await openEars(server.url, PREFIX)
+      const one = await node()
+      await say(one, ['1'])
+      await server.cli('ZREM', `${PREFIX}sse:nodes`, one.lease.incarnation ?? '')
+      await one.store.verify()
+      await one.store.verify()
+      await ears.until((self) => self.story('presence-room.1').includes('-1'))
+      await one.store.stop(0)
+      expect(complaints(one)).toEqual([expect.stringMatching(/no longer knew this node/)])
+    })
+
+    it('may be granted, found, kept and dropped', async () => {
+      const one = await node()
+      const grants = new RedisGrantStore({ lease: one.lease, keyTtlS: 60 })
+      await grants.write('1.1', new Map([['private-orders', null]]))
+      expect(await grants.find('1.1')).toMatchObject({ isLive: true })
+      await grants.release('1.1', 1000)
+      await grants.release('1.1', 0)
+      expect(await grants.find('1.1')).toBeNull()
+      await one.store.stop(0)
+      expect(complaints(one)).toEqual([])
+    })
   })
 
   it('allows nothing else', async () => {

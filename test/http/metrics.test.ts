@@ -19,9 +19,9 @@ const CLOSED_LISTS: Readonly<Record<string, readonly string[]>> = {
   code: CODES,
   outcome: ['ok', ...CODES],
   reason: [
-    ...['drain', 'slow', 'replaced', 'expired', 'shutdown', 'overload', 'client', 'poll'],
+    ...['drain', 'slow', 'left', 'replaced', 'expired', 'shutdown', 'overload', 'client', 'poll'],
     ...['expired', 'restart', 'relay-lost', 'overflow', 'denied'],
-    ...['not_laravel', 'malformed', 'invalid_channel', 'other_prefix'],
+    ...['not_laravel', 'malformed', 'invalid_channel', 'other_prefix', 'not_ours'],
     ...DECISION_REASONS,
   ],
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Entry } from '../../src/history/entry.ts'
+import type { Position } from '../../src/history/position.ts'
 import { Feed } from '../../src/hub/feed.ts'
 import type { Subscriber } from '../../src/hub/subscriber.ts'
 import { laravel } from '../support/history.ts'
@@ -67,7 +68,7 @@ describe('a batch', () => {
     const made = feed.batchSince(0)
     expect(feed.batchSince(0)).toBe(made)
     expect(made.batch?.frames).toHaveLength(2)
-    expect(made.position.count).toBe(2)
+    expect((made.position as Position).count).toBe(2)
     expect(feed.batchSince(1).batch?.frames).toHaveLength(1)
     feed.push(entry(3))
     expect(feed.batchSince(0).batch?.frames).toHaveLength(3)

@@ -116,7 +116,6 @@ describe('a fan-out that takes several turns', () => {
     const onA = published.filter(({ name }) => name === 'a').map(({ id }) => id)
     const wrong = pages.filter((page, index) => `${ids(page)}` !== `${index % 3 === 0 ? all : onA}`)
     expect(wrong).toEqual([])
-    expect(stage.hub.settledSeq).toBe(stage.history.head?.seq)
   })
 
   it('does not serve everybody in one turn', async () => {

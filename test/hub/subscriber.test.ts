@@ -80,14 +80,16 @@ describe('a ping', () => {
     expect(framesNamed(outlet.frames, 'ping')).toEqual([{ id: head, data: { time: 5 } }])
   })
 
-  it('carries no id while a message waits to be handed out', async () => {
+  it('comes after what waits to be handed out, and that is told once', async () => {
     const stage = new Stage()
     const { subscriber, outlet } = stage.open(['a'])
     const id = stage.publish('a')
     subscriber.ping(5)
-    expect(framesNamed(outlet.news(), 'ping')).toEqual([{ id: undefined, data: { time: 5 } }])
     await stage.flush()
-    expect(broadcastsOf(outlet.news())).toEqual([[id, id]])
+    const news = outlet.news()
+    expect(news.map(({ event }) => event)).toEqual(['subscribed', undefined, 'ping'])
+    expect(broadcastsOf(news)).toEqual([[id, id]])
+    expect(framesNamed(news, 'ping')).toEqual([{ id: undefined, data: { time: 5 } }])
   })
 
   it('repeats no id: plain ids strictly increase', () => {

@@ -114,7 +114,8 @@ export class Stage {
           ended.push(reason)
         },
         onGap: () => {},
-        settledSeq: () => this.hub.settledSeq,
+        settle: (self) => this.hub.settle(self),
+        onRevoked: (self, channel) => this.hub.leave(self, channel),
       },
     })
     const isUndecided = channels.some(({ kind }) => kind !== 'public')

@@ -161,7 +161,8 @@ export function connect({ history, hub }: GatewayNode, options: ConnectOptions):
       onGranted: (self, channel) => hub.join(self, channel),
       onEnded: (self) => hub.remove(self),
       onGap: () => {},
-      settledSeq: () => hub.settledSeq,
+      settle: (self) => hub.settle(self),
+      onRevoked: (self, channel) => hub.leave(self, channel),
     },
   })
   hub.add(subscriber)

@@ -1,0 +1,26 @@
+import type { Member } from './authorizer.ts'
+
+/** What a socket has been granted: guarded channels, with who it is on presence channels. */
+export type GrantedChannels = ReadonlyMap<string, Member | null>
+
+export type GrantRecord = {
+  readonly channels: GrantedChannels
+  /** False for what is kept only so that a page that comes back need not be asked about again. */
+  readonly isLive: boolean
+}
+
+/**
+ * What sockets have been granted, as their node tells the others. It serves two purposes: a page that comes back to
+ * another node, and whispers sent to another node.
+ */
+export interface GrantStore {
+  /** Everything the socket is granted at this node; replaces what any node has written before. */
+  write(socketId: string, channels: GrantedChannels): Promise<void>
+  /**
+   * The socket is no longer live at this node, and is forgotten `keepMs` from now; at once when that is 0. Does
+   * nothing when another node has written since.
+   */
+  release(socketId: string, keepMs: number): Promise<void>
+  /** null when nothing is known, or when the node that knew it is gone. */
+  find(socketId: string): Promise<GrantRecord | null>
+}

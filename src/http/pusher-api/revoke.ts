@@ -1,0 +1,23 @@
+import type { FastifyInstance } from 'fastify'
+import { readRevocation } from '../../auth/revocation.ts'
+import { REVOCATIONS } from '../../channels/own-traffic.ts'
+import type { Services } from '../services.ts'
+import { acceptJsonBytes, checkSignature, invalid, parseObject, signedBody } from './signed-request.ts'
+
+/**
+ * `POST /apps/{id}/revoke`, signed as everything below /apps: takes guarded channels from a user, from everybody on a
+ * channel, or from one socket, on all gateways. Not one of Pusher's own calls.
+ */
+export function registerRevoke(app: FastifyInstance, services: Services): void {
+  const { config, broker } = services
+  acceptJsonBytes(app)
+  app.post('/:id/revoke', { bodyLimit: config.maxBodyBytes }, async (request) => {
+    checkSignature(services, request)
+    const revocation = readRevocation(parseObject(signedBody(request)))
+    if (revocation === null) throw invalid(WHAT)
+    await broker.publish([REVOCATIONS], JSON.stringify(revocation))
+    return {}
+  })
+}
+
+const WHAT = 'Name what to revoke: user, channel, socket, or several of them for what fits all; each is a text.'

@@ -1,0 +1,67 @@
+import type { RedisLease } from './redis-lease.ts'
+import { PRESENCE_TRAFFIC } from './store.ts'
+
+/**
+ * Takes the users of dead nodes off their channels. Every node does so for every dead one it sees: each channel is
+ * done once, by whoever comes first, and what one leaves undone another finds.
+ */
+export class RedisReaper {
+  readonly #lease: RedisLease
+  /** Earlier incarnations of this node, and where they had users. */
+  readonly #formers = new Map<string, ReadonlySet<string>>()
+  #isBusy = false
+
+  constructor(lease: RedisLease) {
+    this.#lease = lease
+  }
+
+  /** Redis may have lost sight of this one, so that nobody else would ever look for what it has left. */
+  remember(former: string, channels: ReadonlySet<string>): void {
+    if (channels.size > 0) this.#formers.set(former, channels)
+  }
+
+  /** Never rejects; does nothing while an earlier round goes on. */
+  async cleanUp(dead: readonly string[]): Promise<void> {
+    if (this.#isBusy) return
+    this.#isBusy = true
+    try {
+      for (const [former, channels] of this.#formers) await this.#bury(former, channels)
+      for (const incarnation of dead) await this.reap(incarnation)
+    } catch {
+      // Told by the lease. What is left undone is found again at the next renewal.
+    } finally {
+      this.#isBusy = false
+    }
+  }
+
+  async reap(incarnation: string): Promise<void> {
+    const { nodes, node } = this.#lease.keys
+    const channels = await this.#lease.ask((commands) => commands.sseKill(nodes, node(incarnation), incarnation))
+    for (const channel of channels) await this.#reapChannel(incarnation, channel)
+  }
+
+  async #bury(former: string, channels: ReadonlySet<string>): Promise<void> {
+    const { nodes, node } = this.#lease.keys
+    await this.#lease.ask(async (commands) => {
+      await commands.sadd(node(former), ...channels)
+      await commands.zadd(nodes, 'NX', 0, former)
+    })
+    this.#formers.delete(former)
+    await this.reap(former)
+  }
+
+  #reapChannel(incarnation: string, channel: string): Promise<number> {
+    const { keys, redisPrefix } = this.#lease
+    return this.#lease.ask((commands) =>
+      commands.sseReap(
+        keys.nodes,
+        keys.node(incarnation),
+        keys.presence(channel),
+        incarnation,
+        redisPrefix + PRESENCE_TRAFFIC,
+        channel,
+        JSON.stringify(channel),
+      ),
+    )
+  }
+}

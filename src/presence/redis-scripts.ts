@@ -1,0 +1,183 @@
+import type { Commands } from '../broker/redis-connection.ts'
+
+/** Redis's own time in milliseconds: the clocks of the nodes have no say. */
+const NOW = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+`
+
+/** Signs on: KEYS[1] the nodes; ARGV[1] a new incarnation; ARGV[2] how long its lease is, in milliseconds. */
+const ENROL = `${NOW}
+redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[2]), ARGV[1])
+return 1
+`
+
+/**
+ * Extends a lease. KEYS[1] the nodes; ARGV[1] the incarnation; ARGV[2] how long from now, in milliseconds. Answers
+ * `dead` when it was taken for dead; otherwise `alive`, or `late` when only nobody had noticed, and then some whose
+ * lease has run out.
+ */
+const RENEW = `${NOW}
+local expiry = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0)
+if expiry == 0 then return {'dead'} end
+redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[2]), ARGV[1])
+local dead = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now), 'LIMIT', 0, 16)
+return {expiry > now and 'alive' or 'late', unpack(dead)}
+`
+
+/**
+ * Takes an incarnation whose lease has run out for dead, for good. KEYS[1] the nodes; KEYS[2] its channels; ARGV[1]
+ * the incarnation. Answers the channels where its users are still to be taken off.
+ */
+const KILL = `${NOW}
+local expiry = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not expiry or tonumber(expiry) > now then return {} end
+redis.call('ZADD', KEYS[1], 0, ARGV[1])
+local channels = redis.call('SMEMBERS', KEYS[2])
+if #channels == 0 then redis.call('ZREM', KEYS[1], ARGV[1]) end
+return channels
+`
+
+/** What UPDATE and REAP have in common. The text of a change is that of printChange in store.ts. */
+const CHANGE = `
+local function parse(value)
+  if not value then return nil end
+  local at = string.find(value, '\\n', 1, true)
+  return string.sub(value, 1, at - 1), string.sub(value, at + 1)
+end
+
+local function without(nodes, node)
+  local rest = {}
+  for one in string.gmatch(nodes, '%S+') do
+    if one ~= node then rest[#rest + 1] = one end
+  end
+  return table.concat(rest, ' ')
+end
+
+-- Numbers beyond 14 digits would be rounded on their way into a text.
+local function raise(key)
+  if redis.call('HEXISTS', key, 'v') == 1 then return string.format('%.0f', redis.call('HINCRBY', key, 'v', 1)) end
+  local time = redis.call('TIME')
+  local version = time[1] .. string.format('%06d', time[2])
+  redis.call('HSET', key, 'v', version)
+  return version
+end
+
+local function tell(key, traffic, channel, joined, left)
+  if #joined + #left == 0 then return end
+  local version = raise(key)
+  if redis.call('HLEN', key) == 1 then redis.call('HDEL', key, 'v') end
+  redis.call('PUBLISH', traffic, '{"channel":' .. channel .. ',"version":' .. version ..
+    ',"joined":[' .. table.concat(joined, ',') .. '],"left":[' .. table.concat(left, ',') .. ']}')
+end
+`
+
+/**
+ * What a node says about one channel. KEYS[1] the nodes; KEYS[2] the node's channels; KEYS[3] the channel; ARGV[1] the
+ * incarnation; ARGV[2] where changes are published; ARGV[3] the channel's name, ARGV[4] as JSON; ARGV[5] `last` when
+ * nobody of this node is left; ARGV[6] how many joined; then id and member of each, as JSON; the rest who left, as
+ * JSON. Answers 0 when the incarnation was taken for dead.
+ */
+const UPDATE = `${CHANGE}
+local node = ARGV[1]
+if tonumber(redis.call('ZSCORE', KEYS[1], node) or 0) == 0 then return 0 end
+local joined, left = {}, {}
+local pairsEnd = 6 + 2 * ARGV[6]
+for i = 7, pairsEnd, 2 do
+  local id, member = ARGV[i], ARGV[i + 1]
+  local nodes, known = parse(redis.call('HGET', KEYS[3], id))
+  if known ~= member then joined[#joined + 1] = member end
+  if not nodes then nodes = node elseif without(nodes, node) == nodes then nodes = nodes .. ' ' .. node end
+  redis.call('HSET', KEYS[3], id, nodes .. '\\n' .. member)
+end
+for i = pairsEnd + 1, #ARGV do
+  local nodes, member = parse(redis.call('HGET', KEYS[3], ARGV[i]))
+  local rest = nodes and without(nodes, node)
+  if rest == '' then
+    redis.call('HDEL', KEYS[3], ARGV[i])
+    left[#left + 1] = ARGV[i]
+  elseif rest ~= nodes then
+    redis.call('HSET', KEYS[3], ARGV[i], rest .. '\\n' .. member)
+  end
+end
+redis.call(ARGV[5] == 'last' and 'SREM' or 'SADD', KEYS[2], ARGV[3])
+tell(KEYS[3], ARGV[2], ARGV[4], joined, left)
+return 1
+`
+
+/**
+ * Takes the users of a dead node off one channel, once, whoever comes first. KEYS and ARGV[1] to ARGV[4] as in UPDATE.
+ * The last channel takes the node itself along. Answers how many users are nowhere any more.
+ */
+const REAP = `${CHANGE}
+local left = {}
+if redis.call('SREM', KEYS[2], ARGV[3]) == 1 then
+  local entries = redis.call('HGETALL', KEYS[3])
+  for i = 1, #entries, 2 do
+    if entries[i] ~= 'v' then
+      local nodes, member = parse(entries[i + 1])
+      local rest = without(nodes, ARGV[1])
+      if rest == '' then
+        redis.call('HDEL', KEYS[3], entries[i])
+        left[#left + 1] = entries[i]
+      elseif rest ~= nodes then
+        redis.call('HSET', KEYS[3], entries[i], rest .. '\\n' .. member)
+      end
+    end
+  end
+  tell(KEYS[3], ARGV[2], ARGV[4], {}, left)
+end
+if redis.call('SCARD', KEYS[2]) == 0 then redis.call('ZREM', KEYS[1], ARGV[1]) end
+return #left
+`
+
+/** What a socket is granted. KEYS[1] the socket; ARGV[1] its node; ARGV[2] the channels; ARGV[3] milliseconds to live. */
+const GRANT = `
+redis.call('HSET', KEYS[1], 'node', ARGV[1], 'live', '1', 'channels', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1
+`
+
+/** A socket is no longer live at its node. KEYS[1] the socket; ARGV[1] that node; ARGV[2] milliseconds to keep it. */
+const RELEASE = `
+if redis.call('HGET', KEYS[1], 'node') ~= ARGV[1] then return 0 end
+if tonumber(ARGV[2]) > 0 then
+  redis.call('HSET', KEYS[1], 'live', '0')
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+else
+  redis.call('HDEL', KEYS[1], 'node', 'live', 'channels')
+end
+return 1
+`
+
+/** KEYS[1] the nodes; KEYS[2] the socket. Answers `live` and the channels while the node that wrote them is alive. */
+const FIND = `${NOW}
+local record = redis.call('HMGET', KEYS[2], 'node', 'live', 'channels')
+if not record[1] then return nil end
+if tonumber(redis.call('ZSCORE', KEYS[1], record[1]) or 0) <= now then return nil end
+return {record[2], record[3]}
+`
+
+export type PresenceScripts = {
+  sseEnrol(nodes: string, incarnation: string, leaseMs: number): Promise<number>
+  sseRenew(nodes: string, incarnation: string, leaseMs: number): Promise<['dead' | 'alive' | 'late', ...string[]]>
+  sseKill(nodes: string, node: string, incarnation: string): Promise<string[]>
+  ssePresence(nodes: string, node: string, channel: string, ...args: (string | number)[]): Promise<number>
+  sseReap(nodes: string, node: string, channel: string, ...args: string[]): Promise<number>
+  sseGrant(socket: string, incarnation: string, channels: string, keepMs: number): Promise<number>
+  sseRelease(socket: string, incarnation: string, keepMs: number): Promise<number>
+  sseFindGrant(nodes: string, socket: string): Promise<[live: string, channels: string] | null>
+}
+
+/** Teaches a connection the scripts of presence and grants. */
+export function withPresenceScripts(commands: Commands): Commands & PresenceScripts {
+  commands.defineCommand('sseEnrol', { numberOfKeys: 1, lua: ENROL })
+  commands.defineCommand('sseRenew', { numberOfKeys: 1, lua: RENEW })
+  commands.defineCommand('sseKill', { numberOfKeys: 2, lua: KILL })
+  commands.defineCommand('ssePresence', { numberOfKeys: 3, lua: UPDATE })
+  commands.defineCommand('sseReap', { numberOfKeys: 3, lua: REAP })
+  commands.defineCommand('sseGrant', { numberOfKeys: 1, lua: GRANT })
+  commands.defineCommand('sseRelease', { numberOfKeys: 1, lua: RELEASE })
+  commands.defineCommand('sseFindGrant', { numberOfKeys: 2, lua: FIND })
+  return commands as Commands & PresenceScripts
+}

@@ -1,0 +1,87 @@
+import { GatewayError } from '../errors.ts'
+import type { ListedMember } from './member.ts'
+import type { RedisLease } from './redis-lease.ts'
+import { RedisReaper } from './redis-reaper.ts'
+import { PRESENCE_TRAFFIC, type PresenceSnapshot, type PresenceStore, type PresenceUpdate } from './store.ts'
+
+/** The presence of a service of many nodes. It starts and stops the lease in whose name it speaks. */
+export class RedisPresenceStore implements PresenceStore {
+  readonly #lease: RedisLease
+  readonly #reaper: RedisReaper
+  /** Where this node has users. */
+  #channels = new Set<string>()
+
+  constructor({ lease }: { readonly lease: RedisLease }) {
+    this.#lease = lease
+    this.#reaper = new RedisReaper(lease)
+  }
+
+  start({ onForgotten }: { onForgotten(): void }): void {
+    this.#lease.start({
+      onForgotten: (former) => {
+        this.#reaper.remember(former, this.#channels)
+        this.#channels = new Set()
+        onForgotten()
+      },
+      // One step after the room was asked to say everything again: whoever is still here is known under the new name
+      // by now, and is not shown to leave.
+      onRenewed: (dead) => void this.#reaper.cleanUp(dead),
+    })
+  }
+
+  async update({ channel, joined, left, isLast }: PresenceUpdate): Promise<void> {
+    const { keys, redisPrefix } = this.#lease
+    const isDone = await this.#lease.ask((commands, incarnation) => {
+      // Before the answer: it may be lost, and the step be done.
+      this.#channels.add(channel)
+      return commands.ssePresence(
+        keys.nodes,
+        keys.node(incarnation),
+        keys.presence(channel),
+        incarnation,
+        redisPrefix + PRESENCE_TRAFFIC,
+        channel,
+        JSON.stringify(channel),
+        isLast ? 'last' : '',
+        joined.length,
+        ...joined.flatMap(({ id, json }) => [JSON.stringify(id), json]),
+        ...left.map((id) => JSON.stringify(id)),
+      )
+    })
+    if (isDone === 0) {
+      await this.verify()
+      throw new GatewayError('broker_unavailable', { message: 'Redis had forgotten this node; say it again.' })
+    }
+    if (isLast) this.#channels.delete(channel)
+  }
+
+  async read(channel: string): Promise<PresenceSnapshot> {
+    const key = this.#lease.keys.presence(channel)
+    return this.#lease.ask(async (commands, incarnation) => parseSnapshot(await commands.hgetall(key), incarnation))
+  }
+
+  async verify(): Promise<void> {
+    await this.#lease.renew().catch((error: unknown) => this.#lease.complain(error))
+  }
+
+  async stop(keepMs: number): Promise<void> {
+    await this.#lease.leave(keepMs)
+    const { incarnation } = this.#lease
+    // Whoever wants to be gone at once does not wait for a peer to notice.
+    if (keepMs <= 0 && incarnation !== null) await this.#reaper.reap(incarnation).catch(() => {})
+    this.#lease.stop()
+  }
+}
+
+function parseSnapshot(record: Record<string, string>, incarnation: string): PresenceSnapshot {
+  const members: ListedMember[] = []
+  const own = new Set<string>()
+  for (const [field, value] of Object.entries(record)) {
+    if (field === 'v') continue
+    const id = JSON.parse(field) as string
+    const end = value.indexOf('\n')
+    members.push({ id, json: value.slice(end + 1) })
+    if (value.slice(0, end).split(' ').includes(incarnation)) own.add(id)
+  }
+  return { version: Number(record.v ?? 0), members, own }
+}

@@ -1,0 +1,54 @@
+import type { Grants } from '../auth/grants.ts'
+import { readRevocation } from '../auth/revocation.ts'
+import { LEAVES, parseLeave, parseObject, parseWhisper, REVOCATIONS, WHISPERS } from '../channels/own-traffic.ts'
+import { whisperFrame } from '../hub/frames.ts'
+import type { Hub } from '../hub/hub.ts'
+import type { Presence } from '../presence/presence.ts'
+import { PRESENCE_TRAFFIC } from '../presence/store.ts'
+
+export type OwnTrafficParts = { readonly hub: Hub; readonly presence: Presence; readonly grants: Grants }
+
+/** What comes through the broker from other gateways, or from whoever revokes; this gateway's own included. */
+export class OwnTraffic {
+  readonly #handlers: ReadonlyMap<string, (payload: Buffer) => boolean>
+
+  constructor({ hub, presence, grants }: OwnTrafficParts) {
+    this.#handlers = new Map([
+      [PRESENCE_TRAFFIC, (payload) => presence.heard(payload)],
+      [WHISPERS, (payload) => deliverWhisper(hub, payload)],
+      [LEAVES, (payload) => leave(grants, payload)],
+      [REVOCATIONS, (payload) => revoke(grants, payload)],
+    ])
+  }
+
+  /** False when it is not what is said on this channel. */
+  heard(channel: string, payload: Buffer): boolean {
+    const handler = this.#handlers.get(channel)
+    return handler === undefined ? SILENT.test(channel) : handler(payload)
+  }
+}
+
+/** Heard by the broker itself; other databases of one Redis have a clock of their own. */
+const SILENT = /^sse:(clock(:\d+)?|canary)$/
+
+function deliverWhisper(hub: Hub, payload: Buffer): boolean {
+  const whisper = parseWhisper(payload.toString())
+  if (whisper === null) return false
+  const { channel, event, dataJson, userId, socketId } = whisper
+  if (hub.has(channel)) hub.pass(channel, [whisperFrame(channel, event, dataJson, userId)], socketId)
+  return true
+}
+
+function leave(grants: Grants, payload: Buffer): boolean {
+  const socketId = parseLeave(payload.toString())
+  if (socketId === null) return false
+  grants.leave(socketId)
+  return true
+}
+
+function revoke(grants: Grants, payload: Buffer): boolean {
+  const revocation = readRevocation(parseObject(payload.toString()))
+  if (revocation === null) return false
+  grants.revoke(revocation)
+  return true
+}

@@ -1,0 +1,152 @@
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { RedisGrantStore } from '../../src/auth/redis-grants.ts'
+import { requirePart } from '../support/parts.ts'
+import { type PresenceNode, startNode } from '../support/presence-node.ts'
+import { type RedisServer, startRedis } from '../support/redis.ts'
+import { startTcpProxy } from '../support/tcp-proxy.ts'
+
+const SOCKET = '8123.1'
+const orders = new Map([['private-orders', null]])
+
+type GrantNode = PresenceNode & { readonly grants: RedisGrantStore }
+
+describe.runIf(requirePart('redis'))('RedisGrantStore', () => {
+  let server: RedisServer
+  let redis: Redis
+  let redisPrefix: string
+  let apps = 0
+  beforeAll(async () => {
+    server = await startRedis()
+    redis = new Redis(server.url, { protocol: 2 })
+  })
+  afterAll(async () => {
+    redis?.disconnect()
+    await server?.close()
+  })
+  beforeEach(() => {
+    apps += 1
+    redisPrefix = `app${apps}_`
+  })
+
+  const key = () => `${redisPrefix}sse:socket:${SOCKET}`
+  async function start(url = server.url, keyTtlS = 60): Promise<GrantNode> {
+    const node = await startNode({ redis: url, redisPrefix })
+    return Object.assign(node, { grants: new RedisGrantStore({ lease: node.lease, keyTtlS }) })
+  }
+
+  it('shows another node what a socket is granted, and who it is', async () => {
+    const [one, other] = [await start(), await start()]
+    const channels = new Map([
+      ['private-orders', null],
+      ['presence-room.1', { id: '7', info: { name: 'Zoë 😀', roles: ['a', { b: null }] } }],
+      ['private-__proto__', null],
+      ['__proto__', { id: '__proto__', info: JSON.parse('{"__proto__":{"isAdmin":true}}') as unknown }],
+    ])
+    await one.grants.write(SOCKET, channels)
+    const found = await other.grants.find(SOCKET)
+    expect(found?.isLive).toBe(true)
+    expect([...(found?.channels ?? [])]).toEqual([...channels])
+    expect(Object.keys(found?.channels.get('__proto__')?.info as object)).toEqual(['__proto__'])
+    expect(({} as { isAdmin?: boolean }).isAdmin).toBeUndefined()
+  })
+
+  it('knows nothing of a socket nobody wrote about', async () => {
+    expect(await (await start()).grants.find('9.9')).toBeNull()
+  })
+
+  it('replaces what was written before', async () => {
+    const [one, other] = [await start(), await start()]
+    await one.grants.write(SOCKET, orders)
+    await one.grants.release(SOCKET, 60_000)
+    await other.grants.write(SOCKET, new Map([['private-invoices', null]]))
+    expect(await one.grants.find(SOCKET)).toEqual({ channels: new Map([['private-invoices', null]]), isLive: true })
+  })
+
+  it('forgets by itself, though not before its time', async () => {
+    const { grants } = await start(server.url, 86_400)
+    await grants.write(SOCKET, orders)
+    expect(await redis.pttl(key())).toBeGreaterThan(86_300_000)
+    await grants.release(SOCKET, 50_000)
+    expect(await redis.pttl(key())).toBeLessThanOrEqual(50_000)
+    expect(await redis.pttl(key())).toBeGreaterThan(40_000)
+    await grants.write(SOCKET, orders)
+    expect(await redis.pttl(key())).toBeGreaterThan(86_300_000)
+  })
+
+  it('says that a socket is kept only for its return, and then forgets it', async () => {
+    const [one, other] = [await start(), await start()]
+    await one.grants.write(SOCKET, orders)
+    await one.grants.release(SOCKET, 60_000)
+    expect(await other.grants.find(SOCKET)).toEqual({ channels: orders, isLive: false })
+    await one.grants.release(SOCKET, 0)
+    expect(await other.grants.find(SOCKET)).toBeNull()
+    expect(await redis.exists(key())).toBe(0)
+  })
+
+  it('releases nothing that another node has written since', async () => {
+    const [one, other] = [await start(), await start()]
+    await one.grants.write(SOCKET, orders)
+    await other.grants.write(SOCKET, orders)
+    await one.grants.release(SOCKET, 0)
+    expect(await one.grants.find(SOCKET)).toEqual({ channels: orders, isLive: true })
+    await one.grants.release(SOCKET, 5)
+    expect(await one.grants.find(SOCKET)).toEqual({ channels: orders, isLive: true })
+  })
+
+  it('counts no longer than the lease of the node that wrote it, whether or not anybody looked', async () => {
+    const [one, other] = [await start(), await start()]
+    await one.grants.write(SOCKET, orders)
+    // Neither taken for dead nor cleaned up after yet: only run out.
+    await redis.zadd(`${redisPrefix}sse:nodes`, 1, one.lease.incarnation ?? '')
+    expect(await other.grants.find(SOCKET)).toBeNull()
+    one.kill()
+  })
+
+  it('is gone with a node that was killed', async () => {
+    const [one, other] = [await start(), await start()]
+    await one.grants.write(SOCKET, orders)
+    one.kill()
+    await vi.waitFor(async () => expect(await other.grants.find(SOCKET)).toBeNull(), 5000)
+    expect(await redis.exists(key())).toBe(1)
+  })
+
+  it('lasts as long as a node that stopped was told to keep its word', async () => {
+    const [one, other] = [await start(), await start()]
+    await one.grants.write(SOCKET, orders)
+    await one.grants.release(SOCKET, 60_000)
+    await one.store.stop(60_000)
+    expect(await other.grants.find(SOCKET)).toEqual({ channels: orders, isLive: false })
+  })
+
+  it('counts under the new name of a node that was forgotten, once it is written again', async () => {
+    const [one, other] = [await start(), await start()]
+    await one.grants.write(SOCKET, orders)
+    await redis.zadd(`${redisPrefix}sse:nodes`, 0, one.lease.incarnation ?? '')
+    await one.store.verify()
+    expect(await other.grants.find(SOCKET)).toBeNull()
+    await one.grants.write(SOCKET, orders)
+    expect(await other.grants.find(SOCKET)).toEqual({ channels: orders, isLive: true })
+  })
+
+  it('holds nothing but the node, whether it is live, and the channels', async () => {
+    const { grants, lease } = await start()
+    const member = { id: '7', info: 'x', token: 'secret' }
+    await grants.write(SOCKET, new Map([['presence-room.1', member]]))
+    expect(await redis.hgetall(key())).toEqual({
+      node: lease.incarnation,
+      live: '1',
+      channels: '[["presence-room.1",{"id":"7","info":"x"}]]',
+    })
+  })
+
+  it('rejects while Redis is away', async () => {
+    const line = await startTcpProxy(server.port)
+    const { grants } = await start(line.redisUrl)
+    line.cut()
+    const unavailable = { code: 'broker_unavailable' }
+    await expect(grants.write(SOCKET, orders)).rejects.toMatchObject(unavailable)
+    await expect(grants.find(SOCKET)).rejects.toMatchObject(unavailable)
+    await expect(grants.release(SOCKET, 0)).rejects.toMatchObject(unavailable)
+  })
+})

@@ -1,0 +1,401 @@
+import { Redis } from 'ioredis'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { presenceKeys } from '../../src/presence/redis-keys.ts'
+import { RedisReaper } from '../../src/presence/redis-reaper.ts'
+import { withPresenceScripts } from '../../src/presence/redis-scripts.ts'
+import { PRESENCE_TRAFFIC } from '../../src/presence/store.ts'
+import { presenceStoreContract } from '../contract/presence-store.ts'
+import { freePort } from '../support/child.ts'
+import { requirePart } from '../support/parts.ts'
+import type { PresenceEars } from '../support/presence-ears.ts'
+import {
+  openEars,
+  type PresenceNode,
+  type PresenceNodeOptions,
+  SHORT_LEASE_S,
+  startNode,
+  user,
+} from '../support/presence-node.ts'
+import { type RedisServer, startRedis } from '../support/redis.ts'
+import { startTcpProxy } from '../support/tcp-proxy.ts'
+
+const ROOM = 'presence-room.1'
+
+let apps = 0
+const newPrefix = () => `app${++apps}_`
+
+describe.runIf(requirePart('redis'))('on a real Redis', () => {
+  let server: RedisServer
+  beforeAll(async () => {
+    server = await startRedis()
+  })
+  afterAll(() => server?.close())
+
+  presenceStoreContract('RedisPresenceStore', async () => {
+    const redisPrefix = newPrefix()
+    const ears = await openEars(server.url, redisPrefix)
+    const { store } = await startNode({ redis: server.url, redisPrefix })
+    return {
+      store,
+      ears,
+      close: async () => {
+        await store.stop(0)
+        ears.close()
+        expect(await server.cli('KEYS', `${redisPrefix}*`)).toBe('')
+      },
+    }
+  })
+})
+
+describe.runIf(requirePart('redis'))('in a Redis Cluster', () => {
+  let server: RedisServer
+  beforeAll(async () => {
+    const port = String(await freePort())
+    server = await startRedis({
+      args: ['--cluster-enabled', 'yes', '--cluster-port', port, '--cluster-announce-ip', '127.0.0.1'],
+    })
+    await server.cli('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
+    await vi.waitFor(async () => expect(await server.cli('CLUSTER', 'INFO')).toContain('cluster_state:ok'), 8000)
+  })
+  afterAll(() => server?.close())
+
+  for (const tag of ['', '{shop}']) {
+    presenceStoreContract(`RedisPresenceStore with the prefix "${tag}app_"`, async () => {
+      const redisPrefix = `${tag}${newPrefix()}`
+      const ears = await openEars(server.url, redisPrefix)
+      const { store } = await startNode({ redisCluster: [`127.0.0.1:${server.port}`], redisPrefix })
+      return {
+        store,
+        ears,
+        close: async () => {
+          await store.stop(0)
+          ears.close()
+          expect(await server.cli('KEYS', `${redisPrefix}*`)).toBe('')
+        },
+      }
+    })
+  }
+})
+
+describe.runIf(requirePart('redis'))('RedisPresenceStore on many nodes', () => {
+  let server: RedisServer
+  let redis: Redis
+  let redisPrefix: string
+  let ears: PresenceEars
+  beforeAll(async () => {
+    server = await startRedis()
+    redis = new Redis(server.url, { protocol: 2 })
+  })
+  afterAll(async () => {
+    redis?.disconnect()
+    await server?.close()
+  })
+  beforeEach(async () => {
+    redisPrefix = newPrefix()
+    ears = await openEars(server.url, redisPrefix)
+  })
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  const keys = () => presenceKeys({ redisPrefix, redisCluster: [] })
+  const start = (options: PresenceNodeOptions = {}) => startNode({ redis: server.url, redisPrefix, ...options })
+  const join = ({ store }: PresenceNode, ...ids: string[]) =>
+    store.update({ channel: ROOM, joined: ids.map((id) => user(id)), left: [], isLast: false })
+  const leave = ({ store }: PresenceNode, left: string[], isLast = false) =>
+    store.update({ channel: ROOM, joined: [], left, isLast })
+  const nameOf = ({ lease }: PresenceNode) => lease.incarnation ?? ''
+  const takeForDead = (node: PresenceNode) => redis.zadd(keys().nodes, 0, nameOf(node))
+  const listed = async ({ store }: PresenceNode) => (await store.read(ROOM)).members.map(({ id }) => id).sort()
+  /** Whatever was to be told has been told when this has. */
+  const untilAllIsTold = async (node: PresenceNode) => {
+    await node.store.update({ channel: 'presence-fence', joined: [user('fence')], left: [], isLast: false })
+    await ears.until((self) => self.on('presence-fence').length > 0)
+  }
+
+  it('tells of a user once, when the first node says so, and when the last one no longer does', async () => {
+    const [one, other] = [await start(), await start()]
+    await join(one, '7')
+    await join(other, '7')
+    expect((await other.store.read(ROOM)).own).toEqual(new Set(['7']))
+    await leave(one, ['7'], true)
+    expect(await one.store.read(ROOM)).toMatchObject({ members: [user('7')], own: new Set() })
+    await leave(other, ['7'], true)
+    await untilAllIsTold(one)
+    expect(ears.story(ROOM)).toEqual(['+7', '-7'])
+  })
+
+  it('shows whose word it is', async () => {
+    const [one, other] = [await start(), await start()]
+    await join(one, '1', '2')
+    await join(other, '2', '3')
+    expect((await one.store.read(ROOM)).own).toEqual(new Set(['1', '2']))
+    expect((await other.store.read(ROOM)).own).toEqual(new Set(['2', '3']))
+  })
+
+  describe('a node that was killed', () => {
+    it('takes its users along within the lease, in one change, but not those who are elsewhere as well', async () => {
+      const leaseS = 2
+      const peers = [await start({ leaseS }), await start({ leaseS })] as const
+      const victim = await start({ leaseS })
+      await join(victim, '1', '2', '3')
+      await join(peers[0], '3', '4')
+      const killedAtMs = performance.now()
+      victim.kill()
+      await ears.until((self) => self.story(ROOM).length === 3)
+      expect(performance.now() - killedAtMs).toBeLessThan(leaseS * 1000)
+      await vi.waitFor(async () => expect(await redis.zcard(keys().nodes)).toBe(2), 5000)
+      await untilAllIsTold(peers[1])
+      expect(ears.story(ROOM)).toEqual(['+1 +2 +3', '+4', '-1 -2'])
+      expect(await listed(peers[1])).toEqual(['3', '4'])
+      expect(peers.map((peer) => peer.forgotten())).toEqual([0, 0])
+    })
+
+    it('is cleaned up after by one that starts later', async () => {
+      const victim = await start()
+      await join(victim, '1')
+      victim.kill()
+      await start()
+      await ears.until((self) => self.story(ROOM).includes('-1'))
+      await vi.waitFor(async () => expect(await server.cli('KEYS', `${keys().nodes}*`)).toBe(keys().nodes), 5000)
+      expect(await redis.zcard(keys().nodes)).toBe(1)
+      expect(await server.cli('KEYS', `${redisPrefix}sse:presence:*`)).toBe('')
+    })
+
+    it('leaves nothing behind when two clean up at once, and is told of once', async () => {
+      const victim = await start()
+      const reapers = [new RedisReaper((await start()).lease), new RedisReaper((await start()).lease)]
+      await join(victim, '1', '2')
+      victim.kill()
+      await takeForDead(victim)
+      await Promise.all(reapers.map((reaper) => reaper.reap(nameOf(victim))))
+      await untilAllIsTold(await start())
+      expect(ears.story(ROOM)).toEqual(['+1 +2', '-1 -2'])
+      expect(await redis.zscore(keys().nodes, nameOf(victim))).toBeNull()
+    })
+
+    it('is taken over by another when whoever cleaned up died in the middle', async () => {
+      const victim = await start()
+      const channels = ['presence-a', 'presence-b', 'presence-c']
+      for (const channel of channels) {
+        await victim.store.update({ channel, joined: [user('1')], left: [], isLast: false })
+      }
+      victim.kill()
+      await takeForDead(victim)
+      const half = withPresenceScripts(redis)
+      const { nodes, node, presence } = keys()
+      const name = nameOf(victim)
+      expect((await half.sseKill(nodes, node(name), name)).sort()).toEqual(channels)
+      const traffic = redisPrefix + PRESENCE_TRAFFIC
+      const [a] = channels as [string]
+      await half.sseReap(nodes, node(name), presence(a), name, traffic, a, JSON.stringify(a))
+      await start()
+      await ears.until((self) => channels.every((channel) => self.story(channel).includes('-1')))
+      await vi.waitFor(async () => expect(await redis.zscore(nodes, name)).toBeNull(), 5000)
+      expect(channels.map((channel) => ears.story(channel))).toEqual([
+        ['+1', '-1'],
+        ['+1', '-1'],
+        ['+1', '-1'],
+      ])
+      expect(await redis.keys(`${redisPrefix}*`)).toEqual([nodes])
+    })
+
+    it('has no say any more: what it still sends is refused, and it is asked once to say everything again', async () => {
+      const node = await start({ leaseS: 60 })
+      await join(node, '1')
+      const former = nameOf(node)
+      await takeForDead(node)
+      await expect(join(node, '2')).rejects.toThrow(/say it again/)
+      expect(await redis.hkeys(keys().presence(ROOM))).not.toContain('"2"')
+      expect(node.forgotten()).toBe(1)
+      expect(nameOf(node)).not.toBe(former)
+      await join(node, '2')
+      expect(node.forgotten()).toBe(1)
+      expect(await node.log.until(/no longer knew this node/)).toMatchObject({ former })
+    })
+  })
+
+  it('puts the users of a node back that was frozen longer than its lease', async () => {
+    const peer = await start()
+    const line = await startTcpProxy(server.port)
+    const frozen = await start({ redis: line.redisUrl, readyTimeoutMs: 60_000 })
+    frozen.sayAgain = () => {
+      join(frozen, '1').catch(() => {})
+    }
+    await join(frozen, '1')
+    line.silence('to-server')
+    await ears.until((self) => self.story(ROOM).includes('-1'))
+    line.resume()
+    await ears.until((self) => self.story(ROOM).length === 3)
+    await untilAllIsTold(peer)
+    expect(ears.story(ROOM)).toEqual(['+1', '-1', '+1'])
+    expect(frozen.forgotten()).toBe(1)
+    expect(peer.forgotten()).toBe(0)
+  })
+
+  it('kills nobody after an outage that all were late for', async () => {
+    const nodes = [await start(), await start()] as const
+    await join(nodes[0], '1')
+    await join(nodes[1], '2')
+    const renewals = nodes.map(nameOf)
+    await redis.zadd(keys().nodes, 1, renewals[0] as string, 1, renewals[1] as string)
+    await vi.waitFor(async () => {
+      for (const name of renewals) expect(Number(await redis.zscore(keys().nodes, name))).toBeGreaterThan(1)
+    }, 5000)
+    await untilAllIsTold(nodes[0])
+    expect(ears.story(ROOM)).toEqual(['+1', '+2'])
+    expect(nodes.map((node) => node.forgotten())).toEqual([0, 0])
+    expect(nodes.map(nameOf)).toEqual(renewals)
+  })
+
+  describe('a Redis that has forgotten', () => {
+    it('everything is told again by all, and nobody is shown to leave', async () => {
+      const nodes = [await start({ leaseS: 60 }), await start({ leaseS: 60 })] as const
+      nodes.forEach((node, index) => {
+        node.sayAgain = () => {
+          join(node, `${index}`, 'both').catch(() => {})
+        }
+        node.sayAgain()
+      })
+      await ears.until((self) => self.story(ROOM).length === 2)
+      const told = ears.on(ROOM).map(({ version }) => version)
+      await redis.flushall()
+      for (const { store } of nodes) await store.verify()
+      await ears.until((self) => self.story(ROOM).length === 4)
+      // The round after it looks for what the old names have left.
+      for (const { store } of nodes) await store.verify()
+      await vi.waitFor(async () => expect(await redis.zcard(keys().nodes)).toBe(2), 5000)
+      expect(nodes.map((node) => node.forgotten())).toEqual([1, 1])
+      expect(await listed(nodes[0])).toEqual(['0', '1', 'both'])
+      expect(ears.on(ROOM).flatMap(({ left }) => left)).toEqual([])
+      expect(ears.on(ROOM)[2]?.version).toBeGreaterThan(Math.max(...told) + 1)
+    })
+
+    it('only who its nodes are does not keep users for ever', async () => {
+      const node = await start({ leaseS: 60 })
+      await join(node, '1', '2')
+      const former = nameOf(node)
+      // Nobody tells the old name's end: user 2 leaves while nobody is known.
+      await redis.zrem(keys().nodes, former)
+      await node.store.verify()
+      await join(node, '1')
+      await node.store.verify()
+      await ears.until((self) => self.story(ROOM).includes('-2'))
+      await vi.waitFor(async () => expect(await redis.zcard(keys().nodes)).toBe(1), 5000)
+      expect(ears.story(ROOM)).toEqual(['+1 +2', '-2'])
+      expect(await redis.exists(keys().node(former))).toBe(0)
+    })
+  })
+
+  describe('a node that stops', () => {
+    it('takes its users along at once when nothing is to be kept, and leaves no key behind', async () => {
+      const node = await start({ leaseS: 60 })
+      await join(node, '1', '2')
+      await node.store.update({ channel: 'presence-b', joined: [user('1')], left: [], isLast: false })
+      await node.store.stop(0)
+      await ears.until((self) => self.story(ROOM).includes('-1 -2') && self.story('presence-b').includes('-1'))
+      expect(await redis.keys(`${redisPrefix}*`)).toEqual([])
+    })
+
+    it('keeps them as long as it was told to, for a peer to take them off', async () => {
+      const peer = await start()
+      const node = await start({ leaseS: 60 })
+      await join(node, '1')
+      const stoppedAtMs = performance.now()
+      await node.store.stop(1000)
+      expect(await listed(peer)).toEqual(['1'])
+      await ears.until((self) => self.story(ROOM).includes('-1'))
+      expect(performance.now() - stoppedAtMs).toBeGreaterThan(990)
+    })
+
+    it('shows nobody to leave who came back to another one meanwhile', async () => {
+      const peer = await start()
+      const node = await start()
+      await join(node, '1', '2')
+      await node.store.stop(300)
+      await join(peer, '1')
+      await ears.until((self) => self.story(ROOM).includes('-2'))
+      expect(ears.story(ROOM)).toEqual(['+1 +2', '-2'])
+    })
+
+    it('stops also without a Redis, and without having had one', async () => {
+      const line = await startTcpProxy(server.port)
+      const node = await start({ redis: line.redisUrl })
+      await join(node, '1')
+      line.cut()
+      await node.store.stop(0)
+      const never = await start({ redis: line.redisUrl })
+      await never.store.stop(0)
+    })
+  })
+
+  it('rejects while Redis is away, says so once, and goes on by itself', async () => {
+    const line = await startTcpProxy(server.port)
+    const node = await start({ redis: line.redisUrl })
+    await join(node, '1')
+    line.cut()
+    await expect(join(node, '2')).rejects.toMatchObject({ code: 'broker_unavailable' })
+    await expect(node.store.read(ROOM)).rejects.toMatchObject({ code: 'broker_unavailable' })
+    await node.store.verify()
+    line.resume()
+    await node.log.until(/works again/)
+    await join(node, '2')
+    expect(await listed(node)).toEqual(['1', '2'])
+    expect(node.forgotten()).toBe(0)
+    const kinds = node.log.at('warn').map((line) => line.replace(/\d+/g, ''))
+    expect(kinds.length).toBeGreaterThan(0)
+    expect(new Set(kinds).size).toBe(kinds.length)
+  })
+
+  it('asks Redis for the time, never the node', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 30_000 })
+    const ahead = await start()
+    await join(ahead, '1')
+    vi.setSystemTime(Date.now() - 60_000)
+    const behind = await start()
+    await join(behind, '2')
+    const victim = await start()
+    await join(victim, '3')
+    const killedAtMs = performance.now()
+    victim.kill()
+    await ears.until((self) => self.story(ROOM).includes('-3'))
+    expect(performance.now() - killedAtMs).toBeGreaterThan((SHORT_LEASE_S * 1000) / 3)
+    expect(ears.story(ROOM)).toEqual(['+1', '+2', '+3', '-3'])
+    expect([ahead.forgotten(), behind.forgotten()]).toEqual([0, 0])
+  })
+
+  it('lists ten thousand users, and takes them off in one change', async () => {
+    const peer = await start({ leaseS: 60 })
+    const victim = await start({ leaseS: 60 })
+    for (let from = 0; from < 10_000; from += 1000) {
+      await join(victim, ...Array.from({ length: 1000 }, (_, index) => `${from + index}`))
+    }
+    const { members, own } = await peer.store.read(ROOM)
+    expect([members.length, own.size]).toEqual([10_000, 0])
+    victim.kill()
+    await takeForDead(victim)
+    await peer.store.verify()
+    await ears.until((self) => self.on(ROOM).length === 11)
+    expect(ears.on(ROOM).at(-1)?.left.length).toBe(10_000)
+    expect(await redis.exists(keys().presence(ROOM))).toBe(0)
+  })
+
+  it('begins versions at Redis’s time in microseconds, unrounded', async () => {
+    const node = await start()
+    const [seconds] = (await redis.time()) as unknown as [string]
+    await join(node, '1')
+    await join(node, '2')
+    await ears.until((self) => self.on(ROOM).length === 2)
+    const [first = 0, second] = ears.on(ROOM).map(({ version }) => version)
+    expect(Math.abs(first / 1e6 - Number(seconds))).toBeLessThan(60)
+    expect(second).toBe(first + 1)
+    expect((await node.store.read(ROOM)).version).toBe(second)
+  })
+})
+
+describe('presenceKeys', () => {
+  it('refuses a prefix that no hash tag can follow', () => {
+    expect(() => presenceKeys({ redisPrefix: 'a{b_', redisCluster: ['h:1'] })).toThrow(/only as one hash tag/)
+    expect(presenceKeys({ redisPrefix: 'a{b_', redisCluster: [] }).nodes).toBe('a{b_sse:nodes')
+  })
+})
