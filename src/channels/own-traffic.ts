@@ -20,13 +20,14 @@ export type Whisper = {
 }
 
 export function printWhisper({ channel, event, dataJson, socketId, userId }: Whisper): string {
-  const head = JSON.stringify({ channel, event, socketId, userId })
+  // Not `event`: beside other prefixes it would be taken for a broadcast of Laravel's.
+  const head = JSON.stringify({ channel, name: event, socketId, userId })
   return `${head.slice(0, -1)},"data":${dataJson}}`
 }
 
 /** Reads a whisper; null when it is none. Never throws. */
 export function parseWhisper(text: string): Whisper | null {
-  const { channel, event, socketId, userId = null } = parseObject(text)
+  const { channel, name: event, socketId, userId = null } = parseObject(text)
   if (typeof channel !== 'string' || kindOf(channel) === 'public') return null
   if (!isWhisperEvent(event) || typeof socketId !== 'string') return null
   if (userId !== null && typeof userId !== 'string') return null

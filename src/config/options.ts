@@ -155,7 +155,7 @@ const presence = {
   lingerMs: option(
     integer(0, 600_000),
     5000,
-    'How long somebody stays on a presence channel after his last connection has gone; a reload fits in.',
+    'How long somebody stays on a presence channel after the last connection has gone; a reload fits in.',
     { unit: 'ms' },
   ),
   leaseS: option(

@@ -134,6 +134,33 @@ describe.runIf(requirePart('nginx'))('the configuration for nginx', () => {
       expect((await logged({ msg: 'stream ended', socketId })).reason).toBe('client')
     })
 
+    it('carries what pages say: a whisper, and that one is gone', async () => {
+      running.authorizer.decides(({ credentials }) => {
+        const id = credentials.headers.authorization ?? ''
+        return { allowed: true, member: { id, info: null } }
+      })
+      const join = async (authorization: string) => {
+        const stream = await openStream(`${nginx.url}/stream?channels=presence-room`, { headers: { authorization } })
+        const { socketId, key } = (await stream.next('connected')).data
+        await stream.next('subscribed')
+        const say = (path: string, body: object) =>
+          fetch(`${nginx.url}${path}`, {
+            method: 'POST',
+            headers: { authorization, 'content-type': 'application/json' },
+            body: JSON.stringify({ ...body, socketId, key }),
+          })
+        return { stream, say }
+      }
+      const ada = await join('Ada')
+      const bob = await join('Bob')
+      const whisper = { channel: 'presence-room', event: 'client-typing', data: { on: true } }
+      expect((await bob.say('/whisper', whisper)).status).toBe(204)
+      expect((await ada.stream.next('message')).data).toEqual({ ...whisper, userId: 'Bob' })
+      expect((await bob.say('/leave', {})).status).toBe(204)
+      expect((await ada.stream.next('leaving')).data.member.id).toBe('Bob')
+      expect((await bob.stream.next('bye')).data.reason).toBe('left')
+    })
+
     it('answers a long-poll with its length', async () => {
       const first = await openStream(`${nginx.url}/stream?channels=orders&mode=poll`)
       expect(await first.ended).toBe(true)
