@@ -9,10 +9,11 @@ import { type Command, EXIT, type Io, tellFaults } from './cli/command.ts'
 import { configDocs } from './cli/config-docs.ts'
 import { helpOf, overview } from './cli/help.ts'
 import { publish } from './cli/publish.ts'
+import { revoke } from './cli/revoke.ts'
 import { start } from './cli/start.ts'
 import { didYouMean } from './config/suggest.ts'
 
-const COMMANDS: Readonly<Record<string, Command>> = { start, publish, acl, 'config-docs': configDocs }
+const COMMANDS: Readonly<Record<string, Command>> = { start, publish, revoke, acl, 'config-docs': configDocs }
 
 async function main([name = '--help', ...argv]: readonly string[], io: Io): Promise<number | null> {
   if (name === '--version' || name === '-v') return say(io, `${version()}\n`)

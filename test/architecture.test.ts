@@ -58,6 +58,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'auth/': ['auth/', 'channels/', 'errors.ts'],
   'cli/': [
     'cli/',
+    'auth/revocation.ts',
     'broker/',
     'channels/',
     'http/pusher-api/signature.ts',

@@ -5,7 +5,20 @@ import type { Config } from '../config/config.ts'
 import type { Message, Outcome } from './publication.ts'
 
 /** PUBLISHes what Laravel's RedisBroadcaster would, on each channel under the prefix. */
-export async function publishByRedis(message: Message, config: Config): Promise<Outcome> {
+export function publishByRedis(message: Message, config: Config): Promise<Outcome> {
+  return askRedis(config, async (redis) => {
+    const watchers = await countWatchers(redis, config)
+    const counts: number[] = []
+    for (const channel of message.channels) {
+      const heard = Number(await redis.publish(config.redisPrefix + channel, payloadOf(message)))
+      counts.push(Math.max(0, heard - watchers))
+    }
+    return describe(message, counts, watchers, config)
+  })
+}
+
+/** Connects once and does something; what fails is a sentence. */
+export async function askRedis(config: Config, work: (redis: Commands) => Promise<Outcome>): Promise<Outcome> {
   const redis = openCommands(config, { maxRetriesPerRequest: 0, commandTimeout: 5000, retryStrategy: () => null })
   let failure: unknown
   // ioredis tells why a connection failed only here; what a command rejects with is "Connection is closed."
@@ -14,13 +27,7 @@ export async function publishByRedis(message: Message, config: Config): Promise<
   })
   try {
     await redis.connect()
-    const watchers = await countWatchers(redis, config)
-    const counts: number[] = []
-    for (const channel of message.channels) {
-      const heard = Number(await redis.publish(config.redisPrefix + channel, payloadOf(message)))
-      counts.push(Math.max(0, heard - watchers))
-    }
-    return describe(message, counts, watchers, config)
+    return await work(redis)
   } catch (error) {
     return { sentence: explainRedisError(failure ?? error, describeRedis(config)), failed: true }
   } finally {
@@ -32,7 +39,7 @@ export async function publishByRedis(message: Message, config: Config): Promise<
  * How many listen on everything, as a gateway does for a while beside its relay: they say nothing about the prefix.
  * With an empty one the relay is such a listener itself; in a cluster each node counts only its own.
  */
-async function countWatchers(redis: Commands, { redisPrefix, redisCluster }: Config): Promise<number> {
+export async function countWatchers(redis: Commands, { redisPrefix, redisCluster }: Config): Promise<number> {
   if (redisPrefix === '' || redisCluster.length > 0) return 0
   const nowhere = `${redisPrefix.startsWith('!') ? '?' : '!'}${randomUUID()}`
   // A user that may publish under the prefix only is refused.

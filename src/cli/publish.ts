@@ -1,10 +1,11 @@
 /** Publishes one event: by Redis as Laravel's redis driver would, or by HTTP as its pusher driver would. */
 
 import { parseArguments } from '../config/arguments.ts'
-import { type Config, parseGiven, resolveConfig } from '../config/config.ts'
+import { type Config, resolveConfig } from '../config/config.ts'
 import { matching, type OptionTable, option, url } from '../config/option.ts'
 import { OPTIONS } from '../config/options.ts'
 import { type Command, EXIT, type Io, tellFaults } from './command.ts'
+import { readOwn } from './own-options.ts'
 import type { Message } from './publication.ts'
 import { publishByHttp } from './publish-http.ts'
 import { publishByRedis } from './publish-redis.ts'
@@ -30,11 +31,7 @@ export const publish: Command = {
   async run(argv, io) {
     const { flags, positionals, faults: wrongWords } = parseArguments(argv, { ...OPTIONS, ...OWN_OPTIONS })
     const faults = [...wrongWords]
-    const own = (name: keyof typeof OWN_OPTIONS) => {
-      const given = flags.get(name)
-      return given === undefined ? null : ((parseGiven(OWN_OPTIONS[name], given, faults) as string | undefined) ?? null)
-    }
-    const [base, socketId] = [own('http'), own('socketId')]
+    const { http: base, socketId } = readOwn(OWN_OPTIONS, flags, faults)
     const message = await readMessage(positionals, socketId, io, faults)
     const result = resolveConfig({ flags, faults, env: io.env, cwd: io.cwd })
     if ('faults' in result || message === null) return tellFaults(io, 'faults' in result ? result.faults : faults)
@@ -76,7 +73,8 @@ function isJson(text: string): boolean {
   }
 }
 
-function whatIsMissing(config: Config, base: string | null): string | null {
+/** A sentence when neither way is open. */
+export function whatIsMissing(config: Config, base: string | null): string | null {
   if (base !== null && config.appSecret === null) {
     return '--http needs --app-id, --app-key and --app-secret, or their variables.'
   }

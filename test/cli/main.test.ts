@@ -7,7 +7,7 @@ describe('the program', () => {
   it.each([[[]], [['--help']], [['-h']], [['help']]])('lists its commands: %j', async (args) => {
     const { code, out, err } = await runProgram(args)
     expect({ code, err }).toEqual({ code: 0, err: '' })
-    for (const command of ['start', 'publish', 'acl']) expect(out).toMatch(new RegExp(`^ +${command} `, 'm'))
+    for (const command of ['start', 'publish', 'revoke', 'acl']) expect(out).toMatch(new RegExp(`^ +${command} `, 'm'))
     expect(out).not.toContain('config-docs')
   })
 
@@ -16,7 +16,7 @@ describe('the program', () => {
     expect(await runProgram(['--version'])).toEqual({ code: 0, out: `${version}\n`, err: '' })
   })
 
-  it.each(['start', 'publish', 'acl', 'config-docs'])('explains %s', async (command) => {
+  it.each(['start', 'publish', 'revoke', 'acl', 'config-docs'])('explains %s', async (command) => {
     const { code, out, err } = await runProgram([command, '--help', '--port', 'nonsense'])
     expect({ code, err }).toEqual({ code: 0, err: '' })
     expect(out).toMatch(new RegExp(`^Usage: laravel-echo-sse-server ${command}`))
