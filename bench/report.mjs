@@ -11,6 +11,11 @@ const MEASURES = {
   latencyP50Ms: { label: 'latency p50, ms', digits: 2 },
   latencyP99Ms: { label: 'latency p99, ms', digits: 2 },
   connectsPerSecond: { label: 'connects/s', digits: 0 },
+  cpuMsPerJoin: { label: 'CPU per join, ms', digits: 2 },
+  joinsPerSecond: { label: 'joins/s', digits: 0 },
+  toldMs: { label: 'all others told, ms', digits: 1 },
+  snapshotMs: { label: 'list read, ms', digits: 1 },
+  snapshotKb: { label: 'list, KB', digits: 0 },
   idleKbPerConnection: { label: 'idle KB per connection', digits: 1 },
 }
 

@@ -25,7 +25,7 @@ export const ERRORS = {
   body_too_large: [413, 'The body is too large.'],
   uri_too_long: [414, 'The address is too long; send the channels in the body of POST /stream.'],
   unsupported_media_type: [415, 'Send JSON (or, for /stream, a form).'],
-  too_many_requests: [429, 'Too many requests from this address; try again later.'],
+  too_many_requests: [429, 'Too many requests; try again later.'],
   too_many_whispers: [429, 'Too many whispers from this page; slow down.'],
   too_many_denials: [429, 'Too many refused channels from this address; try again in a minute.'],
   too_many_connections: [429, 'Too many streams from this address.'],

@@ -181,6 +181,7 @@ function buildServices(config: Config, logger: Logger, parts: GatewayParts): Ser
     presence,
     grants: new Grants({
       grantMs: config.grantS * 1000,
+      recheckMs: config.recheckS * 1000,
       store: stores.grants,
       onLeave: (channel, socketId) => presence.leave(channel, socketId),
       onError: (error) => logger.debug({ err: error }, 'grants could not be shared with other gateways'),
@@ -271,6 +272,7 @@ function listenerOf(services: Services): Relay {
     onHole: (reason) => {
       metrics.holes.inc({ reason })
       offerSecret()
+      grants.refresh().catch((error: unknown) => logger.error({ err: error }, 'revocations were not looked up'))
       presence.refresh().catch((error: unknown) => logger.error({ err: error }, 'presence was not compared'))
     },
   })

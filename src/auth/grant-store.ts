@@ -1,4 +1,5 @@
 import type { Member } from './authorizer.ts'
+import type { Revocation } from './revocation.ts'
 
 /** What a socket has been granted: guarded channels, with who it is on presence channels. */
 export type GrantedChannels = ReadonlyMap<string, Member | null>
@@ -8,6 +9,8 @@ export type GrantRecord = {
   /** False for what is kept only so that a page that comes back need not be asked about again. */
   readonly isLive: boolean
 }
+
+export type PastRevocation = { readonly revocation: Revocation; readonly agoMs: number }
 
 /**
  * What sockets have been granted, as their node tells the others. It serves two purposes: a page that comes back to
@@ -21,6 +24,10 @@ export interface GrantStore {
    * nothing when another node has written since.
    */
   release(socketId: string, keepMs: number): Promise<void>
-  /** null when nothing is known, or when the node that knew it is gone. */
+  /** null when nothing is known, or when the node that knew it is gone. Without what was revoked since it was written. */
   find(socketId: string): Promise<GrantRecord | null>
+  /** What was written before now and is revoked by this is not found any more; remembered for `keepMs`. */
+  revoke(revocation: Revocation, keepMs: number): Promise<void>
+  /** What is remembered, whoever has heard it. */
+  revocations(): Promise<readonly PastRevocation[]>
 }

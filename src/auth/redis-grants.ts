@@ -1,7 +1,8 @@
 import { printMember } from '../presence/member.ts'
 import type { RedisLease } from '../presence/redis-lease.ts'
 import type { Member } from './authorizer.ts'
-import type { GrantedChannels, GrantRecord, GrantStore } from './grant-store.ts'
+import type { GrantedChannels, GrantRecord, GrantStore, PastRevocation } from './grant-store.ts'
+import { parseRevocation, type Revocation, withoutRevoked } from './revocation.ts'
 
 export type RedisGrantStoreOptions = {
   /** The presence store starts and stops it. */
@@ -31,12 +32,31 @@ export class RedisGrantStore implements GrantStore {
   }
 
   async find(socketId: string): Promise<GrantRecord | null> {
-    const { nodes, socket } = this.#lease.keys
-    const found = await this.#lease.ask((commands) => commands.sseFindGrant(nodes, socket(socketId)))
+    const { nodes, socket, revocations } = this.#lease.keys
+    const found = await this.#lease.ask((commands) => commands.sseFindGrant(nodes, socket(socketId), revocations))
     if (found === null) return null
-    const [live, channels] = found
-    return { channels: new Map(JSON.parse(channels) as [string, Member | null][]), isLive: live === '1' }
+    const [live, channels, ...texts] = found
+    const revoked = texts.flatMap((text) => parseRevocation(text) ?? [])
+    return { channels: withoutRevoked(revoked, socketId, readChannels(channels)), isLive: live === '1' }
   }
+
+  async revoke(revocation: Revocation, keepMs: number): Promise<void> {
+    const { revocations } = this.#lease.keys
+    await this.#lease.ask((commands) => commands.sseRevoke(revocations, JSON.stringify(revocation), Math.ceil(keepMs)))
+  }
+
+  async revocations(): Promise<PastRevocation[]> {
+    const { revocations } = this.#lease.keys
+    const flat = await this.#lease.ask((commands) => commands.sseRevocations(revocations))
+    return flat.flatMap((text, at) => {
+      const revocation = at % 2 === 0 ? parseRevocation(text) : null
+      return revocation === null ? [] : [{ revocation, agoMs: Number(flat[at + 1]) / 1000 }]
+    })
+  }
+}
+
+function readChannels(text: string): GrantedChannels {
+  return new Map(JSON.parse(text) as [string, Member | null][])
 }
 
 /** A list of pairs: as the keys of an object, some channel names would be more than names. */

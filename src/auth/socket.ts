@@ -1,28 +1,36 @@
 import type { Grant, Member } from './authorizer.ts'
 import type { GrantedChannels } from './grant-store.ts'
-import { covers, type Revocation } from './revocation.ts'
-
-export type VisitHooks = {
-  /** The grant is taken away while this stream has the channel. */
-  onRevoked(channel: string): void
-  /** The page has said that it is gone. */
-  onLeft(): void
-}
+import { type Revocation, revokedChannels } from './revocation.ts'
+import { Visit, type VisitHooks } from './visit.ts'
 
 export type SocketOptions = {
   readonly grantMs: number
+  /** How old Laravel's word may be before it is asked again, ms; 0: any age. */
+  readonly recheckMs: number
+  readonly now: () => number
   readonly onLeave: (channel: string, socketId: string) => void
   /** What is live, or kept, is another now. */
-  readonly onChange: (socket: Socket) => void
+  readonly onChange: (socketId: string) => void
   /** Nothing is known of it any more. */
-  readonly onForgotten: () => void
+  readonly onForgotten: (socket: Socket) => void
+}
+
+/** What was granted before. */
+export type KnownGrant = {
+  readonly grant: Grant
+  /** Laravel is to be asked again, unless it is away. */
+  readonly isDue: boolean
 }
 
 /** One guarded channel that a socket was granted. */
 type Held = {
   grant: Grant
+  /** When Laravel said so last. */
+  saidAtMs: number
   /** Open streams that have it or have asked for it again. */
   readonly visits: Set<Visit>
+  /** Since when no stream has been granted it; null while one is. */
+  awaySinceMs: number | null
   /** False once the page has been away too long to count as present. */
   isLive: boolean
   /** Which state of the list of members the page was told last. */
@@ -37,16 +45,29 @@ export class Socket {
   readonly #options: SocketOptions
   readonly #held = new Map<string, Held>()
   readonly #visits = new Set<Visit>()
-  /** How long what is left is kept, ms. */
-  keepMs = 0
 
   constructor(id: string, options: SocketOptions) {
     this.id = id
     this.#options = options
   }
 
+  /** True while a stream of it is open at this node. */
+  get isOpen(): boolean {
+    return this.#visits.size > 0
+  }
+
+  get isEmpty(): boolean {
+    return this.#held.size === 0
+  }
+
+  /** How long what is left is kept, ms. */
+  get keepMs(): number {
+    const left = [...this.#held.values()].map(({ awaySinceMs }) => this.#keepMsOf(awaySinceMs))
+    return Math.max(0, ...left)
+  }
+
   visit(wanted: ReadonlySet<string>, hooks: VisitHooks): Visit {
-    const visit = new Visit(this, hooks)
+    const visit = new Visit(this, wanted, hooks)
     this.#visits.add(visit)
     for (const [channel, held] of this.#held) {
       if (wanted.has(channel)) this.#claim(held, visit)
@@ -56,9 +77,16 @@ export class Socket {
     return visit
   }
 
-  /** All that was granted, for a stream that continues another. */
-  grants(): ReadonlyMap<string, Grant> {
-    return new Map([...this.#held].map(([channel, { grant }]) => [channel, grant]))
+  /** All that was granted and still counts, for a stream that continues another. */
+  known(): ReadonlyMap<string, KnownGrant> {
+    const { now, recheckMs } = this.#options
+    const counting = [...this.#held].filter(([, { awaySinceMs }]) => this.#keepMsOf(awaySinceMs) > 0)
+    return new Map(
+      counting.map(([channel, { grant, saidAtMs }]) => {
+        const isDue = recheckMs > 0 && now() - saidAtMs >= recheckMs
+        return [channel, { grant, isDue }]
+      }),
+    )
   }
 
   live(channel: string): Grant | undefined {
@@ -74,26 +102,31 @@ export class Socket {
     return true
   }
 
-  grant(channel: string): Grant | undefined {
-    return this.#held.get(channel)?.grant
+  grant(visit: Visit, channel: string): Grant | undefined {
+    const held = this.#held.get(channel)
+    return held?.visits.has(visit) === true ? held.grant : undefined
   }
 
   /** What other nodes may know of it. The secret of an encrypted channel is for its page alone. */
   record(): GrantedChannels {
-    const record = new Map<string, Member | null>()
-    for (const [channel, { grant, isLive }] of this.#held) {
-      if (isLive && grant.sharedSecret === undefined) record.set(channel, grant.member ?? null)
-    }
-    return record
+    const told = [...this.#held].filter(([, { isLive, grant }]) => isLive && grant.sharedSecret === undefined)
+    return new Map(told.map(([channel, { grant }]) => [channel, grant.member ?? null]))
   }
 
   granted(visit: Visit, channel: string, grant: Grant): void {
-    const held = this.#held.get(channel) ?? { grant, visits: new Set(), isLive: false, seen: null, timer: null }
+    const held = this.#held.get(channel) ?? this.#hold(channel, grant)
+    // The same once more is what was known, and no new word of Laravel's.
+    if (held.grant !== grant) held.saidAtMs = this.#options.now()
     held.grant = grant
     held.isLive = true
+    held.awaySinceMs = null
     this.#claim(held, visit)
-    this.#held.set(channel, held)
-    this.#options.onChange(this)
+    this.#options.onChange(this.id)
+  }
+
+  confirmed(channel: string): void {
+    const held = this.#held.get(channel)
+    if (held !== undefined) held.saidAtMs = this.#options.now()
   }
 
   /** Laravel says no to this stream; `keepMs` is 0 when the answer is final. */
@@ -105,11 +138,11 @@ export class Socket {
   }
 
   ended(visit: Visit, keepMs: number): void {
-    this.#visits.delete(visit)
+    if (!this.#visits.delete(visit)) return
     for (const [channel, held] of this.#held) {
       if (!held.visits.delete(visit) || held.visits.size > 0) continue
       // Another stream of the page goes on without the channel, so it has left it.
-      if (this.#visits.size > 0) this.#drop(channel)
+      if (this.isOpen) this.#drop(channel)
       else this.#linger(channel, held, keepMs)
     }
     this.#forgetIfEmpty()
@@ -121,20 +154,39 @@ export class Socket {
   }
 
   revoke(revocation: Revocation): number {
-    const userId = this.#userId()
-    const channels = [...this.#held.keys()].filter((channel) =>
-      covers(revocation, { socketId: this.id, channel, userId }),
-    )
-    for (const channel of channels) {
+    const channels = this.#members()
+    for (const visit of this.#visits) visit.heard(revocation, channels)
+    const revoked = revokedChannels(revocation, this.id, channels)
+    for (const channel of revoked) {
       const visits = this.#held.get(channel)?.visits ?? []
       this.#drop(channel)
       for (const { hooks } of visits) hooks.onRevoked(channel)
     }
-    return channels.length
+    return revoked.length
   }
 
   stop(): void {
     for (const held of this.#held.values()) this.#calm(held)
+  }
+
+  #members(): GrantedChannels {
+    return new Map<string, Member | null>(
+      [...this.#held].map(([channel, { grant }]) => [channel, grant.member ?? null]),
+    )
+  }
+
+  #hold(channel: string, grant: Grant): Held {
+    const held: Held = {
+      grant,
+      saidAtMs: this.#options.now(),
+      visits: new Set(),
+      awaySinceMs: null,
+      isLive: false,
+      seen: null,
+      timer: null,
+    }
+    this.#held.set(channel, held)
+    return held
   }
 
   #claim(held: Held, visit: Visit): void {
@@ -142,20 +194,25 @@ export class Socket {
     held.visits.add(visit)
   }
 
-  #linger(channel: string, held: Held, keepMs: number): void {
+  #linger(channel: string, held: Held, lingerMs: number): void {
     this.#calm(held)
-    held.timer = setTimeout(() => this.#goneFor(channel, held, keepMs), keepMs).unref()
+    held.awaySinceMs ??= this.#options.now()
+    held.timer = setTimeout(() => this.#lingered(channel, held), lingerMs).unref()
   }
 
-  #goneFor(channel: string, held: Held, goneMs: number): void {
-    const keepMs = this.#options.grantMs - goneMs
+  #lingered(channel: string, held: Held): void {
+    const keepMs = this.#keepMsOf(held.awaySinceMs)
     if (keepMs <= 0) {
       this.#drop(channel)
       return
     }
-    this.#endLife(channel, held)
-    this.keepMs = keepMs
     held.timer = setTimeout(() => this.#drop(channel), keepMs).unref()
+    this.#endLife(channel, held)
+  }
+
+  #keepMsOf(awaySinceMs: number | null): number {
+    const { grantMs, now } = this.#options
+    return awaySinceMs === null ? grantMs : awaySinceMs + grantMs - now()
   }
 
   #drop(channel: string): void {
@@ -163,7 +220,6 @@ export class Socket {
     if (held === undefined) return
     this.#calm(held)
     this.#held.delete(channel)
-    if (this.#held.size === 0) this.keepMs = 0
     this.#endLife(channel, held)
     this.#forgetIfEmpty()
   }
@@ -172,7 +228,7 @@ export class Socket {
     const wasLive = held.isLive
     held.isLive = false
     if (wasLive) this.#options.onLeave(channel, this.id)
-    this.#options.onChange(this)
+    this.#options.onChange(this.id)
   }
 
   #calm(held: Held): void {
@@ -181,45 +237,6 @@ export class Socket {
   }
 
   #forgetIfEmpty(): void {
-    if (this.#held.size === 0 && this.#visits.size === 0) this.#options.onForgotten()
-  }
-
-  #userId(): string | null {
-    for (const { grant } of this.#held.values()) if (grant.member !== undefined) return grant.member.id
-    return null
-  }
-}
-
-/** One open stream of a page, or the answer of one long-poll. */
-export class Visit {
-  readonly hooks: VisitHooks
-  readonly #socket: Socket
-
-  constructor(socket: Socket, hooks: VisitHooks) {
-    this.#socket = socket
-    this.hooks = hooks
-  }
-
-  granted(channel: string, grant: Grant): void {
-    this.#socket.granted(this, channel, grant)
-  }
-
-  grant(channel: string): Grant | undefined {
-    return this.#socket.grant(channel)
-  }
-
-  /** As Socket.sees. */
-  sees(channel: string, listed: number): boolean {
-    return this.#socket.sees(channel, listed)
-  }
-
-  /** Refused; what an earlier stream was granted is kept for `keepMs` more. */
-  denied(channel: string, keepMs: number): void {
-    this.#socket.denied(this, channel, keepMs)
-  }
-
-  /** The stream is over; the page counts as present for `keepMs` more. */
-  ended(keepMs: number): void {
-    this.#socket.ended(this, keepMs)
+    if (this.isEmpty && !this.isOpen) this.#options.onForgotten(this)
   }
 }

@@ -1,9 +1,11 @@
 import type { AuthorizerSession, Decision, Denial, Grant } from '../auth/authorizer.ts'
 import { deny } from '../auth/denial.ts'
 import type { Identity } from '../auth/identity.ts'
-import type { Visit } from '../auth/socket.ts'
+import type { KnownGrant } from '../auth/socket.ts'
+import type { Visit } from '../auth/visit.ts'
 import type { Channel } from '../channels/channel.ts'
 import { mayBeGrantedLater, type Subscriber, type Told } from '../hub/subscriber.ts'
+import { infoBytes } from '../presence/member.ts'
 import type { HttpCaller } from './caller.ts'
 import type { Poll } from './poll.ts'
 import type { Services } from './services.ts'
@@ -28,7 +30,9 @@ export class Decisions {
   readonly #guarded: readonly Channel[]
   readonly #visit: Visit | null
   #session: AuthorizerSession | null = null
-  #recheck: NodeJS.Timeout | null = null
+  /** Questions of the round that is under way while the stream lives. */
+  #recheck: AuthorizerSession | null = null
+  #untilRecheck: NodeJS.Timeout | null = null
   #subscriber: Subscriber | null = null
 
   constructor(services: Services, undecided: Undecided) {
@@ -44,18 +48,20 @@ export class Decisions {
 
   begin(subscriber: Subscriber): void {
     this.#subscriber = subscriber
-    if (this.#guarded.length === 0) return
-    const { identity } = this.#undecided
+    if (subscriber.isEnded || this.#guarded.length === 0) return
+    const { identity, poll } = this.#undecided
     if (!identity.proven) this.#decideAll(NOTHING)
     else this.#report(this.#services.grants.continuing(identity.socketId).then((known) => this.#decideAll(known)))
-    this.#recheckLater()
+    // A poll does not live long enough; the next one asks what is due.
+    if (poll === null) this.#recheckLater()
   }
 
   /** The stream is over; the page counts as present for `keepMs` more. */
   ended(keepMs: number): void {
     this.#session?.close()
+    this.#recheck?.close()
     if (this.#undecided.poll !== null) this.#rememberLists()
-    if (this.#recheck !== null) clearTimeout(this.#recheck)
+    if (this.#untilRecheck !== null) clearTimeout(this.#untilRecheck)
     this.#visit?.ended(keepMs)
   }
 
@@ -70,45 +76,56 @@ export class Decisions {
   }
 
   // All at once; each is told as soon as it is decided.
-  #decideAll(known: ReadonlyMap<string, Grant>): void {
-    for (const channel of this.#guarded) {
-      const grant = known.get(channel.name)
-      if (grant === undefined) this.#report(this.#ask(channel).then((decision) => this.#decide(channel, decision)))
-      else this.#report(this.#decide(channel, grant))
-    }
+  #decideAll(known: ReadonlyMap<string, KnownGrant>): void {
+    for (const channel of this.#guarded) this.#report(this.#decide(channel, known.get(channel.name)))
+  }
+
+  async #decide(channel: Channel, known: KnownGrant | undefined): Promise<void> {
+    let decision: Decision = known?.isDue === false ? known.grant : await this.#ask(channel)
+    // A Laravel that is away for the moment has not said no.
+    if (known !== undefined && !decision.allowed && decision.retry) decision = known.grant
+    // What was revoked meanwhile it may not have known yet.
+    while (!(await this.#tell(channel, decision))) decision = await this.#ask(channel)
+    this.#undecided.poll?.decided()
   }
 
   #ask(channel: Channel): Promise<Decision> {
     const { caller, identity } = this.#undecided
     if (this.#subscriber?.isEnded !== false) return Promise.resolve(deny('authorizer_unavailable'))
+    this.#visit?.asks(channel.name)
     this.#session ??= this.#services.authorizer.open(caller, identity.socketId)
     return this.#session.authorize(channel)
   }
 
-  async #decide(channel: Channel, decision: Decision): Promise<void> {
+  /** False when a revocation has overtaken the decision. */
+  async #tell(channel: Channel, decision: Decision): Promise<boolean> {
     const subscriber = this.#subscriber
-    if (subscriber === null || subscriber.isEnded) return
-    if (decision.allowed) await this.#grant(subscriber, channel, decision)
-    else this.#deny(subscriber, channel, decision)
-    this.#undecided.poll?.decided()
+    if (subscriber === null || subscriber.isEnded) return true
+    if (decision.allowed) return this.#grant(subscriber, channel, decision)
+    this.#deny(subscriber, channel, decision)
+    return true
   }
 
-  async #grant(subscriber: Subscriber, { name, kind }: Channel, grant: Grant): Promise<void> {
+  async #grant(subscriber: Subscriber, channel: Channel, grant: Grant): Promise<boolean> {
+    const { name, kind } = channel
     const { member } = grant
-    if (kind !== 'presence' || member === undefined) {
-      this.#visit?.granted(name, grant)
-      subscriber.grant(name, grant)
-      return
-    }
     const { config, presence } = this.#services
-    if (Buffer.byteLength(JSON.stringify(member.info) ?? '') > config.maxMemberBytes) {
-      this.#deny(subscriber, { name, kind }, deny('forbidden', { message: TOO_MUCH }))
-      return
+    const isMember = kind === 'presence' && member !== undefined
+    if (isMember && infoBytes(member.info) > config.maxMemberBytes) {
+      this.#deny(subscriber, channel, deny('forbidden', { message: TOO_MUCH }))
+      return true
     }
-    this.#visit?.granted(name, grant)
+    if (this.#visit?.granted(name, grant) === false) return false
+    if (!isMember) {
+      subscriber.grant(name, grant)
+      return true
+    }
     const roster = await presence.enter(name, subscriber.socketId, member)
-    const told: Told = { list: roster.list(member.id), isNews: this.#visit?.sees(name, roster.state) === true }
+    if (subscriber.isEnded) return true
+    if (this.#visit?.grant(name) === undefined) return false
+    const told: Told = { list: roster.list(member.id), isNews: this.#visit.sees(name, roster.state) }
     subscriber.grant(name, grant, told)
+    return true
   }
 
   #deny(subscriber: Subscriber, { name }: Channel, denial: Denial): void {
@@ -116,37 +133,51 @@ export class Decisions {
     denyChannel(this.#services, subscriber, name, denial)
   }
 
+  // While it is undecided there is nothing to take away yet; the answer is then asked for again.
   #revoke(channel: string, denial: Denial): void {
     const { metrics, lifeLog } = this.#services
     const subscriber = this.#subscriber
-    if (subscriber === null || subscriber.isEnded) return
+    if (subscriber?.isGranted(channel) !== true || subscriber.isEnded) return
     const { code, status } = denial
     metrics.revoked.inc({ code })
     lifeLog.write({ socketId: subscriber.socketId, channel, code, status }, 'channel revoked')
     subscriber.revoke(channel, denial)
   }
 
-  // Spread: streams that came together are not asked about together.
+  // Spread: streams that came together are not asked about together. And one round after the other: a Laravel that is
+  // slow is not asked more than it answers.
   #recheckLater(): void {
     const { recheckS } = this.#services.config
-    if (recheckS === 0) return
+    if (recheckS === 0 || this.#subscriber?.isEnded !== false) return
     const delayMs = recheckS * 1000 * (0.9 + Math.random() * 0.2)
-    this.#recheck = setTimeout(() => {
-      this.#report(Promise.all(this.#guarded.map((channel) => this.#askAgain(channel))))
-      this.#recheckLater()
+    this.#untilRecheck = setTimeout(() => {
+      this.#report(this.#recheckAll().finally(() => this.#recheckLater()))
     }, delayMs).unref()
   }
 
-  async #askAgain(channel: Channel): Promise<void> {
+  // A session of its own: one that lives for hours would remember every question.
+  async #recheckAll(): Promise<void> {
+    const { caller, identity } = this.#undecided
+    const granted = this.#guarded.filter(({ name }) => this.#subscriber?.isGranted(name))
+    if (granted.length === 0) return
+    const session = this.#services.authorizer.open(caller, identity.socketId)
+    this.#recheck = session
+    await Promise.all(granted.map((channel) => this.#askAgain(session, channel)))
+    session.close()
+    this.#recheck = null
+  }
+
+  async #askAgain(session: AuthorizerSession, channel: Channel): Promise<void> {
     const { name } = channel
+    const decision = await session.authorize(channel)
     const before = this.#visit?.grant(name)
-    if (this.#subscriber?.isGranted(name) !== true || before === undefined) return
-    const decision = await this.#ask(channel)
-    if (this.#subscriber.isEnded) return
+    if (before === undefined || this.#subscriber?.isEnded !== false) return
     // A Laravel that is away for the moment has not said no.
     if (!decision.allowed && decision.retry) return
-    const isSame = decision.allowed && decision.member?.id === before.member?.id
-    if (isSame) return
+    if (decision.allowed && decision.member?.id === before.member?.id) {
+      this.#visit?.confirmed(name)
+      return
+    }
     this.#visit?.denied(name, 0)
     this.#revoke(name, decision.allowed ? deny('revoked', { message: SOMEBODY_ELSE }) : decision)
   }
@@ -173,7 +204,7 @@ export function denyChannel(
   subscriber.deny(name, denial)
 }
 
-const NOTHING: ReadonlyMap<string, Grant> = new Map()
+const NOTHING: ReadonlyMap<string, KnownGrant> = new Map()
 
 const TOO_MUCH =
   'Laravel says more about this member than --max-member-bytes allows; return less from the channel callback, such as id and name.'

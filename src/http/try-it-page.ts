@@ -72,7 +72,7 @@ ul, ol { list-style: none; margin: 0; padding: 0; }
 #chosen span { overflow-wrap: anywhere; min-width: 0; }
 #chosen em { font-style: normal; color: var(--wait); flex: none; }
 #chosen [data-state=listening] em { color: var(--good); }
-#chosen [data-state=denied] em { color: var(--bad); }
+#chosen [data-state=denied] em, #chosen [data-state=revoked] em { color: var(--bad); }
 #chosen button { border: 0; padding: 0 .5rem; color: var(--soft); }
 
 dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .3rem 1rem; margin: .8rem 0 0; font-size: .88rem; }
@@ -90,6 +90,7 @@ pre { margin: 0; font: 13px/1.5 var(--mono); white-space: pre-wrap; overflow-wra
 #list .head { display: flex; flex-wrap: wrap; gap: .15rem .7rem; align-items: baseline; }
 #list b { overflow-wrap: anywhere; min-width: 0; }
 #list .channel { color: var(--accent); font-size: .88rem; overflow-wrap: anywhere; min-width: 0; }
+#list .from { color: var(--soft); font-size: .88rem; overflow-wrap: anywhere; min-width: 0; }
 #list time { margin-left: auto; white-space: nowrap; color: var(--soft); font-size: .82rem; font-variant-numeric: tabular-nums; }
 #list pre { margin-top: .3rem; background: var(--code); border-radius: 8px; padding: .5rem .7rem; max-height: 22rem; overflow: auto; }
 #list .id { margin: .25rem 0 0; font: 12px var(--mono); color: var(--soft); overflow-wrap: anywhere; }

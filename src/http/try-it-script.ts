@@ -3,6 +3,7 @@ export const TRY_IT_SCRIPT = String.raw`
 'use strict'
 
 const MAX_SHOWN = 200
+const MAX_NAMED = 10
 const RETRY_MS = 3000
 // A browser opens six connections to one HTTP/1.1 host; what comes after them waits.
 const LONG_CONNECTING_MS = 5000
@@ -101,8 +102,19 @@ const frames = {
     channels.set(data.channel, 'listening')
     showChannels()
     if (/^(private|presence)-/.test(data.channel)) {
-      note('', 'Laravel lets you listen to ' + data.channel + (data.me ? ', as user ' + data.me : '') + '.')
+      note('', 'Laravel lets you listen to ' + data.channel + (data.me ? ', as user ' + data.me : '') + '.' + whoIsThere(data))
     }
+  },
+  joining(data) {
+    note('', memberName(data.member) + ' has joined ' + data.channel + '.')
+  },
+  leaving(data) {
+    note('', memberName(data.member) + ' has left ' + data.channel + '.')
+  },
+  revoked(data) {
+    channels.set(data.channel, 'revoked')
+    showChannels()
+    note('refusal', data.channel + ' was withdrawn (' + data.status + ' ' + data.code + '): ' + data.message)
   },
   denied(data) {
     channels.set(data.channel, 'denied')
@@ -123,6 +135,17 @@ const frames = {
   },
 }
 
+function whoIsThere({ members, count }) {
+  if (!members) return ''
+  const named = members.slice(0, MAX_NAMED).map(memberName)
+  const others = (count ?? members.length) - named.length
+  return ' There: ' + named.join(', ') + (others > 0 ? ' and ' + others + ' more' : '') + '.'
+}
+
+function memberName({ id, info }) {
+  return typeof info?.name === 'string' ? info.name + ' (user ' + id + ')' : 'User ' + id
+}
+
 const gapReasons = {
   expired: 'they are older than what the gateway keeps',
   restart: 'the gateway or its Redis was started anew',
@@ -135,6 +158,7 @@ const byeReasons = {
   drain: 'it is stopping',
   shutdown: 'it is stopping',
   slow: 'this page read too slowly',
+  left: 'the page said that it was gone',
   replaced: 'another stream took its place',
   expired: 'it was open for long enough',
   overload: 'it is full',
@@ -146,7 +170,9 @@ function showBroadcast(message, event) {
   const item = document.createElement('li')
   item.className = 'event'
   const head = line('div', 'head')
-  head.append(line('b', '', message.event), line('span', 'channel', message.channel), clock())
+  head.append(line('b', '', message.event), line('span', 'channel', message.channel))
+  if (message.userId) head.append(line('span', 'from', 'from user ' + message.userId))
+  head.append(clock())
   item.append(head, line('pre', '', dataText(message, event.data)))
   if (event.lastEventId) item.append(line('p', 'id', 'id ' + event.lastEventId))
   show(item)
@@ -155,8 +181,9 @@ function showBroadcast(message, event) {
 // As Laravel wrote it. Indented only when that does not change a digit.
 function dataText(message, text) {
   const head = '{"channel":' + JSON.stringify(message.channel) + ',"event":' + JSON.stringify(message.event) + ',"data":'
+  const tail = message.userId ? ',"userId":' + JSON.stringify(message.userId) + '}' : '}'
   const written = JSON.stringify(message.data)
-  if (text.startsWith(head) && !text.startsWith(head + written)) return text.slice(head.length, -1)
+  if (text.startsWith(head) && !text.startsWith(head + written)) return text.slice(head.length, -tail.length)
   return written.length > 72 ? JSON.stringify(message.data, null, 2) : written
 }
 
@@ -219,7 +246,7 @@ function ago(time) {
 }
 
 function showChannels() {
-  const words = { asking: phase === 'refused' ? '' : '…', listening: 'listening', denied: 'denied' }
+  const words = { asking: phase === 'refused' ? '' : '…', listening: 'listening', denied: 'denied', revoked: 'withdrawn' }
   byId('chosen').replaceChildren(...[...channels].map(([name, state]) => {
     const item = document.createElement('li')
     item.dataset.state = state

@@ -4,6 +4,7 @@ import { dataJsonOf, isWhisperEvent, parseObject, printWhisper, WHISPERS } from 
 import { GatewayError } from '../errors.ts'
 import { PATHS } from '../protocol.ts'
 import { acceptText, proveSocket } from './page-request.ts'
+import { RateLimit } from './rate-limit.ts'
 import type { Services } from './services.ts'
 
 /** Pusher's limit for the name of an event. */
@@ -14,7 +15,7 @@ const ENVELOPE_BYTES = 4096
 /** `POST /whisper`: what a page says to the others on a guarded channel. Never stored, never back to the page. */
 export function registerWhisper(app: FastifyInstance, services: Services): void {
   const { config, metrics, broker, grants } = services
-  const limit = new WhisperLimit(config.maxWhispersPerSecond)
+  const limit = new RateLimit(config.maxWhispersPerSecond, 'too_many_whispers')
   acceptText(app, ['application/json'])
   app.post(PATHS.whisper, { bodyLimit: config.maxWhisperBytes + ENVELOPE_BYTES }, async (request, reply) => {
     try {
@@ -51,26 +52,6 @@ function readWhisper(services: Services, request: FastifyRequest): Asked {
     throw new GatewayError('body_too_large', { message: `The data of a whisper has at most ${maxWhisperBytes} bytes.` })
   }
   return { channel, event, dataJson, socketId }
-}
-
-/** Counts whispers second by second; what is counted is forgotten with the second. */
-class WhisperLimit {
-  readonly #maxPerSecond: number
-  readonly #counts = new Map<string, number>()
-  #second = 0
-
-  constructor(maxPerSecond: number) {
-    this.#maxPerSecond = maxPerSecond
-  }
-
-  count(socketId: string): void {
-    const second = Math.floor(Date.now() / 1000)
-    if (second !== this.#second) this.#counts.clear()
-    this.#second = second
-    const count = (this.#counts.get(socketId) ?? 0) + 1
-    if (count > this.#maxPerSecond) throw new GatewayError('too_many_whispers', { headers: { 'Retry-After': '1' } })
-    this.#counts.set(socketId, count)
-  }
 }
 
 function invalid(message: string): GatewayError {

@@ -10,6 +10,8 @@ export type PresenceKeys = {
   presence(channel: string): string
   /** Hash: what a socket has been granted. */
   socket(socketId: string): string
+  /** Sorted set: a revocation as JSON → when it was heard, in Redis's microseconds. */
+  readonly revocations: string
 }
 
 export type PresenceKeysOptions = { redisPrefix: string; redisCluster: readonly string[] }
@@ -25,6 +27,7 @@ export function presenceKeys({ redisPrefix, redisCluster }: PresenceKeysOptions)
     node: (incarnation) => key('node', ...place, incarnation),
     presence: (channel) => key('presence', ...place, channel),
     socket: (socketId) => key('socket', ...place, socketId),
+    revocations: key('revocations', ...place),
   }
 }
 

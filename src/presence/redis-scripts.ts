@@ -131,9 +131,15 @@ if redis.call('SCARD', KEYS[2]) == 0 then redis.call('ZREM', KEYS[1], ARGV[1]) e
 return #left
 `
 
+/** Finer than anything done twice: it says which of two writes was first. */
+const NOW_US = `
+local time = redis.call('TIME')
+local nowUs = time[1] * 1000000 + time[2]
+`
+
 /** What a socket is granted. KEYS[1] the socket; ARGV[1] its node; ARGV[2] the channels; ARGV[3] milliseconds to live. */
-const GRANT = `
-redis.call('HSET', KEYS[1], 'node', ARGV[1], 'live', '1', 'channels', ARGV[2])
+const GRANT = `${NOW_US}
+redis.call('HSET', KEYS[1], 'node', ARGV[1], 'live', '1', 'channels', ARGV[2], 'at', string.format('%.0f', nowUs))
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1
 `
@@ -145,17 +151,43 @@ if tonumber(ARGV[2]) > 0 then
   redis.call('HSET', KEYS[1], 'live', '0')
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
 else
-  redis.call('HDEL', KEYS[1], 'node', 'live', 'channels')
+  redis.call('HDEL', KEYS[1], 'node', 'live', 'channels', 'at')
 end
 return 1
 `
 
-/** KEYS[1] the nodes; KEYS[2] the socket. Answers `live` and the channels while the node that wrote them is alive. */
+/**
+ * KEYS[1] the nodes; KEYS[2] the socket; KEYS[3] the revocations. While the node that wrote them is alive, answers
+ * `live`, the channels, and what was revoked since; nothing when that is so much that asking Laravel is less work.
+ */
 const FIND = `${NOW}
-local record = redis.call('HMGET', KEYS[2], 'node', 'live', 'channels')
+local record = redis.call('HMGET', KEYS[2], 'node', 'live', 'channels', 'at')
 if not record[1] then return nil end
 if tonumber(redis.call('ZSCORE', KEYS[1], record[1]) or 0) <= now then return nil end
-return {record[2], record[3]}
+local revoked = redis.call('ZRANGEBYSCORE', KEYS[3], record[4] or '-inf', '+inf', 'LIMIT', 0, 1000)
+if #revoked == 1000 then return nil end
+return {record[2], record[3], unpack(revoked)}
+`
+
+/**
+ * A revocation was heard. Every node that hears it says so: within a second it is the same one, and what was granted
+ * after it stays. KEYS[1] the revocations; ARGV[1] this one; ARGV[2] milliseconds to remember it.
+ */
+const REVOKE = `${NOW_US}
+if nowUs - tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0) > 1000000 then
+  redis.call('ZADD', KEYS[1], string.format('%.0f', nowUs), ARGV[1])
+end
+local old = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', nowUs - ARGV[2] * 1000), 'LIMIT', 0, 100)
+if #old > 0 then redis.call('ZREM', KEYS[1], unpack(old)) end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1
+`
+
+/** KEYS[1] the revocations. Answers each with its age in microseconds: the clocks of the nodes have no say. */
+const REVOCATIONS = `${NOW_US}
+local said = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '+inf', 'WITHSCORES')
+for i = 2, #said, 2 do said[i] = string.format('%.0f', nowUs - said[i]) end
+return said
 `
 
 export type PresenceScripts = {
@@ -166,7 +198,13 @@ export type PresenceScripts = {
   sseReap(nodes: string, node: string, channel: string, ...args: string[]): Promise<number>
   sseGrant(socket: string, incarnation: string, channels: string, keepMs: number): Promise<number>
   sseRelease(socket: string, incarnation: string, keepMs: number): Promise<number>
-  sseFindGrant(nodes: string, socket: string): Promise<[live: string, channels: string] | null>
+  sseFindGrant(
+    nodes: string,
+    socket: string,
+    revocations: string,
+  ): Promise<[live: string, channels: string, ...revocations: string[]] | null>
+  sseRevoke(revocations: string, revocation: string, keepMs: number): Promise<number>
+  sseRevocations(revocations: string): Promise<string[]>
 }
 
 /** Teaches a connection the scripts of presence and grants. */
@@ -178,6 +216,8 @@ export function withPresenceScripts(commands: Commands): Commands & PresenceScri
   commands.defineCommand('sseReap', { numberOfKeys: 3, lua: REAP })
   commands.defineCommand('sseGrant', { numberOfKeys: 1, lua: GRANT })
   commands.defineCommand('sseRelease', { numberOfKeys: 1, lua: RELEASE })
-  commands.defineCommand('sseFindGrant', { numberOfKeys: 2, lua: FIND })
+  commands.defineCommand('sseFindGrant', { numberOfKeys: 3, lua: FIND })
+  commands.defineCommand('sseRevoke', { numberOfKeys: 1, lua: REVOKE })
+  commands.defineCommand('sseRevocations', { numberOfKeys: 1, lua: REVOCATIONS })
   return commands as Commands & PresenceScripts
 }

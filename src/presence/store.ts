@@ -61,7 +61,15 @@ export function printChange({ channel, version, joined, left }: PresenceChange):
 
 /** Reads a change; null when it is none. Never throws. */
 export function parseChange(text: string): PresenceChange | null {
-  const change = parseJson(text)
+  try {
+    return readChange(JSON.parse(text))
+  } catch {
+    // No JSON; or [V8] nested so deeply that it can be read, but not printed.
+    return null
+  }
+}
+
+function readChange(change: unknown): PresenceChange | null {
   if (!isObject(change)) return null
   const { channel, version, joined, left } = change
   if (typeof channel !== 'string' || !Number.isSafeInteger(version)) return null
@@ -76,12 +84,4 @@ function isMember(value: unknown): value is Member {
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

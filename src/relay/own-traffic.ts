@@ -1,6 +1,6 @@
 import type { Grants } from '../auth/grants.ts'
-import { readRevocation } from '../auth/revocation.ts'
-import { LEAVES, parseLeave, parseObject, parseWhisper, REVOCATIONS, WHISPERS } from '../channels/own-traffic.ts'
+import { parseRevocation } from '../auth/revocation.ts'
+import { LEAVES, parseLeave, parseWhisper, REVOCATIONS, WHISPERS } from '../channels/own-traffic.ts'
 import { whisperFrame } from '../hub/frames.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { Presence } from '../presence/presence.ts'
@@ -47,7 +47,7 @@ function leave(grants: Grants, payload: Buffer): boolean {
 }
 
 function revoke(grants: Grants, payload: Buffer): boolean {
-  const revocation = readRevocation(parseObject(payload.toString()))
+  const revocation = parseRevocation(payload.toString())
   if (revocation === null) return false
   grants.revoke(revocation)
   return true

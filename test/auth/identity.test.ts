@@ -154,6 +154,77 @@ describe('the cookie', () => {
   })
 })
 
+describe('a page is proven', () => {
+  const OURS = { headers: { cookie: 'laravel_echo_sse=mine' } }
+
+  it('by a key that is bound to its token or its cookie', () => {
+    const bearer = resolve({ headers: BEARER })
+    expect(bearer.proven).toBe(false)
+    expect(back(bearer, { headers: BEARER })).toMatchObject({ kept: true, proven: true })
+    const cookie = resolve({ mayStoreCookie: true })
+    expect(cookie.proven).toBe(false)
+    expect(back(cookie, { headers: { cookie: cookieOf(cookie) } })).toMatchObject({ kept: true, proven: true })
+  })
+
+  it('not by a key alone: whoever read it from an address has it too', () => {
+    const first = resolve()
+    expect(back(first)).toMatchObject({ kept: true, proven: false })
+    expect(back(first, { headers: { cookie: 'laravel_session=x' } })).toMatchObject({ kept: true, proven: false })
+    // It is given a cookie now, and proven from the next time on.
+    const second = back(first, { mayStoreCookie: true })
+    expect(second).toMatchObject({ kept: true, proven: false })
+    expect(back(second, { headers: { cookie: cookieOf(second) } }).proven).toBe(true)
+  })
+
+  it.each<[string, (first: Identity) => Partial<IdentityQuestion>]>([
+    ['another token', ({ socketId, key }) => ({ socketId, key, headers: { authorization: 'Bearer 13|def' } })],
+    ['another cookie', ({ socketId, key }) => ({ socketId, key, headers: { cookie: 'laravel_echo_sse=other' } })],
+    [
+      'the cookie and a token beside it',
+      ({ socketId, key }) => ({ socketId, key, headers: { ...OURS.headers, ...BEARER } }),
+    ],
+    [
+      'a forged key',
+      ({ socketId, key }) => ({ ...OURS, socketId, key: key.replace(/.$/, (c) => (c === 'A' ? 'B' : 'A')) }),
+    ],
+    ['another socket id', ({ key }) => ({ ...OURS, key, socketId: '1.1' })],
+    ['no key', ({ socketId }) => ({ ...OURS, socketId })],
+    ['an empty key', ({ socketId }) => ({ ...OURS, socketId, key: '' })],
+  ])('not with %s', (_case, question) => {
+    const first = resolve(OURS)
+    const { headers = {}, ...claim } = question(first)
+    expect(resolve({ ...claim, headers })).toMatchObject({ kept: false, proven: false })
+    expect(identities.proves({ ...claim, headers })).toBe(false)
+  })
+})
+
+describe('a proof', () => {
+  it('is the key with what it is bound to, for as long as the key is good', () => {
+    const { socketId, key } = resolve({ headers: BEARER })
+    expect(identities.proves({ socketId, key, headers: BEARER })).toBe(true)
+    expect(identities.proves({ socketId, key, headers: {} })).toBe(false)
+    now += DAY_MS - 1
+    expect(identities.proves({ socketId, key, headers: BEARER })).toBe(true)
+    now += 1
+    expect(identities.proves({ socketId, key, headers: BEARER })).toBe(false)
+  })
+
+  it('of a page that has nothing to bind it to is the key alone', () => {
+    const { socketId, key } = resolve()
+    expect(identities.proves({ socketId, key, headers: {} })).toBe(true)
+    expect(identities.proves({ socketId, key, headers: BEARER })).toBe(false)
+  })
+
+  it('is good on any node with the same secret, and after a change of secret', () => {
+    const { socketId, key } = resolve()
+    const node = new Identities({ secret: 'secret', now: () => now })
+    expect(node.proves({ socketId, key, headers: {} })).toBe(true)
+    node.adopt('other')
+    expect(node.proves({ socketId, key, headers: {} })).toBe(true)
+    expect(new Identities({ secret: 'other', now: () => now }).proves({ socketId, key, headers: {} })).toBe(false)
+  })
+})
+
 it('no invented key keeps an identity, and nothing throws', () => {
   const text = fc.option(fc.string({ unit: 'binary' }), { nil: undefined })
   const key = fc.oneof(
@@ -165,7 +236,8 @@ it('no invented key keeps an identity, and nothing throws', () => {
     fc.property(socketId, key, text, text, fc.boolean(), (id, invented, authorization, cookie, mayStoreCookie) => {
       const headers = { authorization, cookie }
       const identity = identities.resolve({ socketId: id, key: invented, headers, mayStoreCookie })
-      expect(identity.kept).toBe(false)
+      expect(identity.kept || identity.proven).toBe(false)
+      expect(identities.proves({ socketId: id, key: invented, headers })).toBe(false)
       const cookies = identity.setCookie === null ? cookie : cookieOf(identity)
       expect(back(identity, { headers: { authorization, cookie: cookies } }).kept).toBe(true)
     }),

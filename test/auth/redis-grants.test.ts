@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { RedisGrantStore } from '../../src/auth/redis-grants.ts'
+import type { Revocation } from '../../src/auth/revocation.ts'
 import { requirePart } from '../support/parts.ts'
 import { type PresenceNode, startNode } from '../support/presence-node.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
@@ -8,6 +9,10 @@ import { startTcpProxy } from '../support/tcp-proxy.ts'
 
 const SOCKET = '8123.1'
 const orders = new Map([['private-orders', null]])
+
+const revocation = (named: Partial<Revocation>): Revocation => ({ user: null, channel: null, socket: null, ...named })
+const pairs = (list: string[]) =>
+  list.flatMap((text, at) => (at % 2 === 0 ? [[text, list[at + 1] ?? ''] as const] : []))
 
 type GrantNode = PresenceNode & { readonly grants: RedisGrantStore }
 
@@ -29,6 +34,7 @@ describe.runIf(requirePart('redis'))('RedisGrantStore', () => {
     redisPrefix = `app${apps}_`
   })
 
+  const revocationsKey = () => `${redisPrefix}sse:revocations`
   const key = () => `${redisPrefix}sse:socket:${SOCKET}`
   async function start(url = server.url, keyTtlS = 60): Promise<GrantNode> {
     const node = await startNode({ redis: url, redisPrefix })
@@ -129,7 +135,7 @@ describe.runIf(requirePart('redis'))('RedisGrantStore', () => {
     expect(await other.grants.find(SOCKET)).toEqual({ channels: orders, isLive: true })
   })
 
-  it('holds nothing but the node, whether it is live, and the channels', async () => {
+  it('holds nothing but the node, whether it is live, the channels, and since when', async () => {
     const { grants, lease } = await start()
     const member = { id: '7', info: 'x', token: 'secret' }
     await grants.write(SOCKET, new Map([['presence-room.1', member]]))
@@ -137,6 +143,99 @@ describe.runIf(requirePart('redis'))('RedisGrantStore', () => {
       node: lease.incarnation,
       live: '1',
       channels: '[["presence-room.1",{"id":"7","info":"x"}]]',
+      at: expect.stringMatching(/^\d{16}$/),
+    })
+  })
+
+  describe('a revocation', () => {
+    const channels = new Map([
+      ['private-orders', null],
+      ['presence-room.1', { id: '7', info: {} }],
+      ['presence-admins', { id: '3', info: {} }],
+    ])
+    const left = async ({ grants }: GrantNode) => [...((await grants.find(SOCKET))?.channels.keys() ?? [])]
+
+    it.each<[string, Partial<Revocation>, string[]]>([
+      ['a user', { user: '7' }, ['presence-admins']],
+      ['a channel', { channel: 'private-orders' }, ['presence-room.1', 'presence-admins']],
+      ['a socket', { socket: SOCKET }, []],
+      ['somebody else', { user: '9' }, ['private-orders', 'presence-room.1', 'presence-admins']],
+    ])(
+      'of %s counts against what was written before it, also for a node that began after it',
+      async (_case, named, rest) => {
+        const [one, other] = [await start(), await start()]
+        await one.grants.write(SOCKET, channels)
+        await one.grants.release(SOCKET, 60_000)
+        // It has stopped as it should, so its word counts for a while, and it hears nothing any more.
+        await one.store.stop(8000)
+        await other.grants.revoke(revocation(named), 60_000)
+        expect(await left(await start())).toEqual(rest)
+        expect(await left(other)).toEqual(rest)
+      },
+    )
+
+    it('says nothing of what is granted after it, however often it is heard', async () => {
+      const [one, other] = [await start(), await start()]
+      await one.grants.write(SOCKET, channels)
+      await one.grants.revoke(revocation({ user: '7' }), 60_000)
+      await one.grants.write(SOCKET, channels)
+      await other.grants.revoke(revocation({ user: '7' }), 60_000)
+      expect(await left(other)).toHaveLength(3)
+      // A second one is no echo of the first.
+      const [[text, atUs] = ['', '']] = pairs(await redis.zrange(revocationsKey(), '0', '-1', 'WITHSCORES'))
+      await redis.zadd(revocationsKey(), Number(atUs) - 1_000_001, text)
+      await other.grants.revoke(revocation({ user: '7' }), 60_000)
+      expect(await left(other)).toEqual(['presence-admins'])
+    })
+
+    it('is forgotten in its time', async () => {
+      const { grants } = await start()
+      await grants.revoke(revocation({ user: 'long ago' }), 60_000)
+      await redis.zadd(revocationsKey(), (Date.now() - 60_001) * 1000, JSON.stringify(revocation({ user: 'long ago' })))
+      await grants.revoke(revocation({ user: '7' }), 60_000)
+      expect(await redis.zrange(revocationsKey(), '0', '-1')).toEqual(['{"user":"7","channel":null,"socket":null}'])
+      expect(await redis.pttl(revocationsKey())).toBeGreaterThan(50_000)
+      expect(await redis.pttl(revocationsKey())).toBeLessThanOrEqual(60_000)
+    })
+
+    it('is one of so many that nothing older is believed at all', async () => {
+      const one = await start()
+      await one.grants.write(SOCKET, channels)
+      const others = Array.from({ length: 1000 }, (_, user) => [`${Date.now() + 1000}000`, `{"user":"x${user}"}`])
+      await redis.zadd(revocationsKey(), ...others.slice(1).flat())
+      expect(await left(one)).toHaveLength(3)
+      await redis.zadd(revocationsKey(), ...others.flat())
+      expect(await one.grants.find(SOCKET)).toBeNull()
+    })
+
+    it('can be looked up by who was away, with its age', async () => {
+      const [one, other] = [await start(), await start()]
+      expect(await one.grants.revocations()).toEqual([])
+      await one.grants.revoke(revocation({ user: '7', channel: 'private-"a"' }), 60_000)
+      await redis.zadd(revocationsKey(), (Date.now() - 30_000) * 1000, JSON.stringify(revocation({ socket: SOCKET })))
+      const [old, recent, ...rest] = await other.grants.revocations()
+      expect([old?.revocation, recent?.revocation, rest]).toEqual([
+        revocation({ socket: SOCKET }),
+        revocation({ user: '7', channel: 'private-"a"' }),
+        [],
+      ])
+      expect(old?.agoMs).toBeGreaterThanOrEqual(29_999)
+      expect(old?.agoMs).toBeLessThan(40_000)
+      expect(recent?.agoMs).toBeGreaterThan(0)
+      expect(recent?.agoMs).toBeLessThan(10_000)
+    })
+
+    it('that is no text of ours is passed over', async () => {
+      const one = await start()
+      await one.grants.write(SOCKET, channels)
+      await redis.zadd(
+        revocationsKey(),
+        (Date.now() + 1000) * 1000,
+        'rubbish',
+        (Date.now() + 1000) * 1000,
+        '{"user":{}}',
+      )
+      expect(await left(one)).toHaveLength(3)
     })
   })
 
@@ -148,5 +247,6 @@ describe.runIf(requirePart('redis'))('RedisGrantStore', () => {
     await expect(grants.write(SOCKET, orders)).rejects.toMatchObject(unavailable)
     await expect(grants.find(SOCKET)).rejects.toMatchObject(unavailable)
     await expect(grants.release(SOCKET, 0)).rejects.toMatchObject(unavailable)
+    await expect(grants.revoke(revocation({ user: '7' }), 60_000)).rejects.toMatchObject(unavailable)
   })
 })

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { ERRORS } from '../../src/errors.ts'
-import { PARAMETERS, PATHS } from '../../src/protocol.ts'
+import { type FrameName, PARAMETERS, PATHS } from '../../src/protocol.ts'
 import { PROTOCOL_DOC, quotedNames, WIRE_FOLDER, withQuotes } from '../support/protocol-doc.ts'
 
 const written = readFileSync(PROTOCOL_DOC, 'utf8')
@@ -28,7 +28,23 @@ it('notices a quote that says something else', () => {
   }
 })
 
-it('names every parameter and every address', () => {
-  for (const name of Object.values(PARAMETERS)) expect(written).toContain(`\`${name}\``)
-  for (const path of [PATHS.stream, PATHS.health, PATHS.ready, PATHS.metrics]) expect(written).toContain(path)
+it('names every parameter, every frame and every address', () => {
+  for (const name of [...Object.values(PARAMETERS), ...FRAMES]) expect(written).toContain(`\`${name}\``)
+  const { tryIt, apps, ...paths } = PATHS
+  for (const path of [...Object.values(paths), `${apps}/{id}/events`, `${apps}/{id}/revoke`]) {
+    expect(written).toMatch(new RegExp(`\\b(GET|POST) ${path.replace(/[{}]/g, '\\$&')}\\b`))
+  }
 })
+
+/** Of each `event:` name whether it is one: the compiler finds what is missing. */
+const FRAMES = Object.keys({
+  connected: true,
+  subscribed: true,
+  denied: true,
+  joining: true,
+  leaving: true,
+  revoked: true,
+  ping: true,
+  gap: true,
+  bye: true,
+} satisfies Record<FrameName, true>)

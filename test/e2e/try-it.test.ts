@@ -1,9 +1,12 @@
 import type { Browser, Locator, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { REVOCATIONS } from '../../src/channels/own-traffic.ts'
 import { complaintsOf, launchChromium } from '../support/browser.ts'
 import { type Child, freePort, startChild, untilReady } from '../support/child.ts'
+import { startGateway as startGatewayInside } from '../support/gateway.ts'
 import { requirePart } from '../support/parts.ts'
 import { runProgram } from '../support/program.ts'
+import { openStream } from '../support/sse-client.ts'
 
 const MAIN = `${import.meta.dirname}/../../dist/main.js`
 
@@ -163,5 +166,47 @@ describe.runIf(requirePart('chromium'))('the try-it page in a browser', () => {
       .waitFor()
     await send('AfterTheRestart', '{}')
     await events().filter({ hasText: 'AfterTheRestart' }).waitFor()
+  })
+
+  it('shows who is on a presence channel, who comes, whispers and leaves, and when it is withdrawn', async () => {
+    const { url, authorizer, gateway } = await startGatewayInside({ lingerMs: 0, maxMembersListed: 1 })
+    authorizer.decides(({ credentials }) => {
+      const name = /^Bearer (\w+)$/.exec(credentials.headers.authorization ?? '')?.[1]
+      return { allowed: true, member: name === undefined ? { id: '7', info: null } : { id: name, info: { name } } }
+    })
+    const asUser = (name: string) => ({ headers: { authorization: `Bearer ${name}` } })
+    const stay = await openStream(`${url}/stream?channels=presence-room.1`, asUser('Ada'))
+    await stay.next('subscribed')
+    await openStream(`${url}/stream?channels=presence-room.1`, asUser('Eve'))
+    await stay.next('joining')
+
+    await page.goto(`${url}/?channels=presence-room.1`)
+    await chosen().getByText('listening').waitFor()
+    const guest = await openStream(`${url}/stream?channels=presence-room.1`, asUser('Grace'))
+    const { socketId, key } = (await guest.next('connected')).data
+    await guest.next('subscribed')
+    const whisper = { channel: 'presence-room.1', event: 'client-typing', socketId, key }
+    await fetch(`${url}/whisper`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...asUser('Grace').headers },
+      body: `${JSON.stringify(whisper).slice(0, -1)},"data":9007199254740993}`,
+    })
+    const event = events().filter({ hasText: 'client-typing' })
+    await event.waitFor()
+    guest.close()
+    await notes().filter({ hasText: 'Grace (user Grace) has left presence-room.1.' }).waitFor()
+    await gateway.services.broker.publish([REVOCATIONS], '{"user":"7"}')
+    await notes().filter({ hasText: 'presence-room.1 was withdrawn (403 revoked): ' }).waitFor()
+
+    expect(await event.locator('pre').textContent()).toBe('9007199254740993')
+    expect(await event.locator('.from').textContent()).toBe('from user Grace')
+    const told = (await notes().locator('span').allTextContents()).toReversed()
+    expect(told.slice(1, 4)).toEqual([
+      'Laravel lets you listen to presence-room.1, as user 7. There: Ada (user Ada), User 7 and 1 more.',
+      'Grace (user Grace) has joined presence-room.1.',
+      'Grace (user Grace) has left presence-room.1.',
+    ])
+    expect(await chosen().allTextContents()).toEqual([expect.stringMatching(/presence-room\.1\s*withdrawn/)])
+    expect(complaints).toEqual([])
   })
 })

@@ -5,6 +5,7 @@ import { Log } from '../support/log.ts'
 import { EVENT, publishByHttp } from '../support/publisher.ts'
 import { rawConnection, sendRaw } from '../support/raw-connection.ts'
 import { openStream } from '../support/sse-client.ts'
+import { joinPage, leave, whisper } from '../support/talking-page.ts'
 
 /** Stands in everything that is nobody's business: nothing of it may be in any line. */
 const SECRET = 'TOP-SECRET'
@@ -54,6 +55,36 @@ it('a whole session leaves one line per life event and no secret in any of them'
   ])
   expect(log.lines.filter(({ msg }) => msg === 'stream opened')).toHaveLength(2)
   expect(log.lines.filter(({ msg }) => msg === 'stream ended')).toHaveLength(2)
+})
+
+it('whispers, a revocation and a goodbye leave no secret either, and no line of what was said', async () => {
+  const log = new Log('trace')
+  const gateway = await startGateway({}, { logger: log.logger })
+  const { broker } = gateway.gateway.services
+  gateway.authorizer.decides(() => ({ allowed: true, member: { id: SECRET, info: SECRET } }))
+  const page = await joinPage(gateway, 'presence-a,private-b', { user: SECRET })
+  const before = log.lines.length
+  expect((await whisper(page, { event: `client-${SECRET}`, data: SECRET })).status).toBe(204)
+  expect((await whisper(page, { event: SECRET, channel: SECRET, data: SECRET })).status).toBe(400)
+  expect((await whisper(page, {}, { headers: { authorization: `Bearer other ${SECRET}` } })).status).toBe(401)
+  expect(log.lines).toHaveLength(before)
+  for (const channel of ['sse:presence', 'sse:whisper', 'sse:leave', 'sse:revoke', 'sse:unknown']) {
+    await broker.publish([channel], `{"${SECRET}":"${SECRET}"}`)
+  }
+  await broker.publish(['sse:revoke'], JSON.stringify({ user: SECRET, channel: 'private-b' }))
+  await page.stream.next('revoked')
+  expect((await leave(page)).status).toBe(204)
+  await page.stream.next('bye')
+  await gateway.stop()
+
+  const text = log.lines.map((line) => JSON.stringify(line)).join('\n')
+  expect(text).not.toContain(SECRET)
+  expect(text).not.toContain(page.key)
+  expect(log.lines.filter(({ socketId }) => socketId === page.socketId)).toEqual([
+    expect.objectContaining({ level: 'info', msg: 'stream opened' }),
+    expect.objectContaining({ level: 'info', msg: 'channel revoked', channel: 'private-b', code: 'revoked' }),
+    expect.objectContaining({ level: 'info', msg: 'stream ended', reason: 'left' }),
+  ])
 })
 
 it('a storm of pages is written as its first hundred lines and a count', async () => {

@@ -7,6 +7,7 @@ import { startGateway } from '../support/gateway.ts'
 import { EVENT, publishByHttp } from '../support/publisher.ts'
 import { sendRaw } from '../support/raw-connection.ts'
 import { openStream } from '../support/sse-client.ts'
+import { joinPage, leave, whisper } from '../support/talking-page.ts'
 
 type Sample = { name: string; labels: Record<string, string>; value: number }
 
@@ -44,7 +45,7 @@ describe('/metrics', () => {
     const { url, port, gateway, authorizer, publish } = await startGateway({ maxConnections: 3 })
     authorizer.decides(({ channel }) => {
       if (channel.name === 'private-evil') throw new Error(channel.name)
-      return { allowed: true }
+      return { allowed: true, member: { id: 'evil', info: 'evil' } }
     })
     const headers = { cookie: 'session=secret', 'user-agent': 'evil', 'x-forwarded-for': '203.0.113.9' }
     const page = await openStream(`${url}/stream?channels=evil,private-evil,%23evil&lastEventId=evil`, { headers })
@@ -66,6 +67,14 @@ describe('/metrics', () => {
     await publishByHttp(url, { ...EVENT, channels: ['evil'] })
     await publishByHttp(url, { ...EVENT, name: 5 })
     await gateway.services.broker.publish(['evil'], 'evil')
+    await gateway.services.broker.publish(['sse:evil'], 'evil')
+    const talking = await joinPage({ url }, 'presence-evil,private-good', { user: 'evil' })
+    for (const change of [{}, { key: 'evil' }, { event: 'evil' }, { channel: 'evil' }, { channel: 'private-other' }]) {
+      await whisper(talking, change)
+    }
+    await gateway.services.broker.publish(['sse:revoke'], '{"channel":"private-good"}')
+    await leave(talking)
+    await talking.stream.ended
     page.close()
     await expect.poll(() => gateway.services.hub.size).toBe(0)
 
@@ -82,7 +91,7 @@ describe('/metrics', () => {
     for (const name of [
       ...['streams_opened_total', 'streams_ended_total', 'requests_refused_total', 'channels_denied_total'],
       ...['broadcasts_received_total', 'messages_ignored_total', 'gaps_total', 'published_total', 'ready'],
-      ...['deliveries_total', 'history_messages', 'history_bytes'],
+      ...['deliveries_total', 'history_messages', 'history_bytes', 'whispers_total', 'channels_revoked_total'],
     ]) {
       expect(counted, name).toContain(`echo_sse_${name}`)
     }

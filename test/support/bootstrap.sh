@@ -3,7 +3,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-laravel12=$(cd "$here/../e2e/laravel-12" && pwd)
+applications=$(cd "$here/../e2e" && pwd)
 
 usage() {
   cat <<'HELP'
@@ -12,8 +12,8 @@ Usage: test/support/bootstrap.sh [--parts | --help]
 Installs what the tests need and this machine lacks, then says what is still missing.
 
   (nothing)  as root, or where `sudo -n` works, installs Debian packages (apt-get) and says first which;
-             services that packages bring are not started. Then installs Laravel 12 with Composer into
-             test/e2e/laravel-12/vendor. Takes well below a second when everything is there.
+             services that packages bring are not started. Then installs with Composer Laravel 12 and, for
+             Laravel 8, Pusher's SDK, into test/e2e/laravel-*/vendor. Takes well below a second when everything is there.
   --parts    installs nothing; prints one line a part: its name, a tab, and where it is ("-" when missing)
   --help     prints this
 
@@ -37,8 +37,8 @@ main() {
     install_packages "$(packages_for "$parts")"
     parts=$(list_parts)
   fi
-  if composer_install_is_due "$parts"; then
-    composer_install
+  if [[ -n $(composer_folders "$parts") ]]; then
+    composer_install "$(composer_folders "$parts")"
     parts=$(list_parts)
   fi
 
@@ -63,8 +63,11 @@ list_parts() {
   part php "$(fact php "$php_facts")"
   part phpredis "$(fact phpredis "$php_facts")"
   part laravel-8 "$(fact laravel-8 "$php_facts")"
-  if [[ -f $laravel12/vendor/autoload.php ]]; then part laravel-12 "$laravel12/vendor"; else part laravel-12 ''; fi
+  part laravel-12 "$(vendor_of laravel-12)"
+  part pusher-sdk "$(vendor_of laravel-8)"
 }
+
+vendor_of() { if [[ -f $applications/$1/vendor/autoload.php ]]; then echo "$applications/$1/vendor"; fi; }
 
 part() { printf '%s\t%s\n' "$1" "${2:--}"; }
 
@@ -105,10 +108,10 @@ packages_for() {
       php) echo php-cli php-curl php-mbstring php-xml ;;
       phpredis) echo php-redis ;;
       laravel-8) echo php-laravel-framework php-nrk-predis ;;
-      laravel-12) command -v composer >/dev/null || echo composer unzip ;;
+      laravel-12 | pusher-sdk) command -v composer >/dev/null || echo composer unzip ;;
       *) echo "$name" ;;
     esac
-  done | xargs
+  done | sort -u | xargs
 }
 
 install_packages() {
@@ -162,22 +165,32 @@ without_services_apt_install() {
   return $status
 }
 
-# --- Laravel 12 -----------------------------------------------------------------------------------
+# --- What comes with Composer -----------------------------------------------------------------------
 
-composer_install_is_due() {
-  command -v composer >/dev/null || return 1
+# Where something is still to be installed.
+composer_folders() {
+  local folder
+  command -v composer >/dev/null || return 0
   # Composer would refuse each package in turn.
-  [[ " $(missing_in "$1") " == *' php '* ]] && return 1
-  [[ ! -f $laravel12/vendor/autoload.php || $laravel12/composer.json -nt $laravel12/vendor/autoload.php ]]
+  [[ " $(missing_in "$1") " == *' php '* ]] && return 0
+  for folder in laravel-12 laravel-8; do
+    folder=$applications/$folder
+    if [[ ! -f $folder/vendor/autoload.php || $folder/composer.json -nt $folder/vendor/autoload.php ]]; then
+      echo "$folder"
+    fi
+  done
 }
 
 composer_install() {
-  echo 'bootstrap: installing Laravel 12 with Composer into test/e2e/laravel-12/vendor'
-  # No lock file is kept: the tests run against the newest 12.x.
-  COMPOSER_ALLOW_SUPERUSER=1 composer update --working-dir="$laravel12" \
-    --no-interaction --no-progress --no-plugins --no-scripts --prefer-dist --quiet >&2 &&
-    touch "$laravel12/vendor/autoload.php" ||
-    echo 'bootstrap: composer failed, see above' >&2
+  local folder
+  while read -r folder; do
+    echo "bootstrap: installing with Composer what test/e2e/$(basename "$folder")/composer.json names"
+    # No lock file is kept: the tests run against the newest versions that fit.
+    COMPOSER_ALLOW_SUPERUSER=1 composer update --working-dir="$folder" \
+      --no-interaction --no-progress --no-plugins --no-scripts --prefer-dist --quiet >&2 </dev/null &&
+      touch "$folder/vendor/autoload.php" ||
+      echo 'bootstrap: composer failed, see above' >&2
+  done <<<"$1"
 }
 
 # --- What to say ----------------------------------------------------------------------------------

@@ -16,6 +16,12 @@ export type Child = {
   stop(signal?: NodeJS.Signals): Promise<void>
 }
 
+/** What ends the children that run: a test run that is interrupted leaves nothing behind either. */
+const running = new Set<() => void>()
+process.once('exit', () => {
+  for (const kill of running) kill()
+})
+
 export type ChildOptions = { cwd?: string; env?: Record<string, string | undefined> }
 
 export async function startChild(command: string, args: string[], options: ChildOptions = {}): Promise<Child> {
@@ -38,14 +44,13 @@ export async function startChild(command: string, args: string[], options: Child
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
     }
   }
-  // A test run that is interrupted leaves nothing behind either.
-  const killAtExit = () => killGroup('SIGKILL')
-  process.once('exit', killAtExit)
+  const kill = () => killGroup('SIGKILL')
+  running.add(kill)
 
   const exited = new Promise<number | null>((resolve) => {
     child.once('exit', (code) => {
       hasExited = true
-      process.removeListener('exit', killAtExit)
+      running.delete(kill)
       resolve(code)
     })
   })
@@ -57,7 +62,7 @@ export async function startChild(command: string, args: string[], options: Child
     hasExited: () => hasExited,
     stop: async (signal = 'SIGTERM') => {
       if (!hasExited) killGroup(signal)
-      const impatience = setTimeout(killAtExit, 3000)
+      const impatience = setTimeout(kill, 3000)
       await exited
       clearTimeout(impatience)
     },

@@ -1,9 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { promisify } from 'node:util'
 import { createParser } from 'eventsource-parser'
 import { comparePositions, type Position, parsePosition } from '../../src/history/position.ts'
 import { atEndOfTest } from './at-end.ts'
 import { pathOf } from './parts.ts'
 import type { SseFrame } from './sse-client.ts'
+
+const run = promisify(execFile)
 
 /** How long `next` waits before it says what came instead. */
 const PATIENCE_MS = 15_000
@@ -13,15 +16,30 @@ export type CurlOptions = {
   headers?: Record<string, string>
 }
 
+export type Posted = { readonly status: number; readonly body: string }
+
+/** Runs `curl -d` with a body of JSON and resolves when it has ended. */
+export async function curlPost(url: string, body: unknown, options: CurlOptions = {}): Promise<Posted> {
+  const headers = fieldsOf({ ...options, headers: { 'Content-Type': 'application/json', ...options.headers } })
+  const args = ['-sS', '-w', '\n%{http_code}', ...headers, '-d', JSON.stringify(body), url]
+  const { stdout } = await run(pathOf('curl'), args)
+  const end = stdout.lastIndexOf('\n')
+  return { status: Number(stdout.slice(end + 1)), body: stdout.slice(0, end) }
+}
+
 /** Runs `curl -N` and resolves when the head of the answer is there. */
-export async function curl(url: string, { cookie, headers = {} }: CurlOptions = {}): Promise<Curl> {
-  const fields = { ...headers, ...(cookie ? { Cookie: cookie } : {}) }
-  const args = Object.entries(fields).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
-  const child = spawn(pathOf('curl'), ['-sS', '-N', '-i', ...args, url], { stdio: ['ignore', 'pipe', 'pipe'] })
+export async function curl(url: string, options: CurlOptions = {}): Promise<Curl> {
+  const args = ['-sS', '-N', '-i', ...fieldsOf(options), url]
+  const child = spawn(pathOf('curl'), args, { stdio: ['ignore', 'pipe', 'pipe'] })
   await new Promise((resolve, reject) => child.once('spawn', resolve).once('error', reject))
   const reader = new Curl(child)
   await reader.head()
   return reader
+}
+
+function fieldsOf({ cookie, headers = {} }: CurlOptions): string[] {
+  const fields = { ...headers, ...(cookie ? { Cookie: cookie } : {}) }
+  return Object.entries(fields).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
 }
 
 /** A real curl and what it has printed. Plain ids must strictly increase here as on every connection of every test. */

@@ -21,11 +21,19 @@ export type GatewayProcess = {
   start(): Promise<void>
 }
 
-/** Runs `laravel-echo-sse-server start` with these arguments, built before. Resolves when it says that it is ready. */
-export async function startGatewayProcess(args: readonly string[]): Promise<GatewayProcess> {
+/**
+ * Runs `laravel-echo-sse-server start` with these arguments, and further variables if need be, built before. Resolves
+ * when it says that it is ready.
+ */
+export async function startGatewayProcess(
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<GatewayProcess> {
   const launch = (port: number) =>
     // Nothing of the machine's environment: a real REDIS_URL would be the gateway's.
-    startChild(process.execPath, [MAIN, 'start', '--port', String(port), ...args], { env: { PATH: process.env.PATH } })
+    startChild(process.execPath, [MAIN, 'start', '--port', String(port), ...args], {
+      env: { PATH: process.env.PATH, ...env },
+    })
   const { child: first, port } = await startOnFreePort(launch, isReady)
 
   let child: Child = first

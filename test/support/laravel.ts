@@ -1,5 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Child, startChild, startOnFreePort, untilReady } from './child.ts'
@@ -47,6 +57,10 @@ export type Laravel = {
   broadcast(event: LaravelEvent, options?: BroadcastOptions): Promise<void>
   /** Sends the notification InvoicePaid, which goes to `private-App.Models.User.<userId>`. */
   notify(userId: number, invoiceId?: number): Promise<void>
+  /** Lets Laravel take all guarded channels from a user, by a message of its own to the gateways. */
+  revoke(userId: number): Promise<void>
+  /** Further lines of its `.env`, which PHP reads at every request. */
+  set(env: Record<string, string>): void
   /** Resolves when Laravel is busy with an auth call for `private-held.<name>`, which it answers after release(). */
   whenHeld(name: string): Promise<void>
   /** Lets the auth calls for `private-held.<name>` go on; they are granted. */
@@ -92,6 +106,10 @@ export async function startLaravel(options: LaravelOptions): Promise<Laravel> {
     notify: async (userId, invoiceId = 1) => {
       await succeed(visit().fetch(`/notify/${userId}?id=${invoiceId}`))
     },
+    revoke: async (userId) => {
+      await succeed(visit().fetch(`/revoke/${userId}`))
+    },
+    set: (env) => appendFileSync(join(dir, '.env'), envLines(env)),
     whenHeld: (name) => untilReady(child, async () => existsSync(join(dir, 'storage', `held-${name}`))),
     release: (name) => writeFileSync(join(dir, 'storage', `released-${name}`), ''),
     log: () => child.log(),
@@ -124,7 +142,7 @@ function copyApplication(app: LaravelOptions['app']): string {
   const source = join(APPLICATIONS, app)
   const vendor = join(source, 'vendor')
   cpSync(source, dir, { recursive: true, filter: (path) => path !== vendor })
-  if (app === 'laravel-12') symlinkSync(vendor, join(dir, 'vendor'))
+  if (existsSync(vendor)) symlinkSync(vendor, join(dir, 'vendor'))
   for (const folder of ['sessions', 'views', 'cache']) {
     mkdirSync(join(dir, 'storage/framework', folder), { recursive: true })
   }
@@ -143,8 +161,13 @@ function writeEnvironment(dir: string, options: LaravelOptions & { port: number 
   const defaults = readFileSync(join(dir, '.env.example'), 'utf8')
     .split('\n')
     .filter((line) => !((line.split('=')[0] as string) in values))
-  const lines = Object.entries(values).map(([name, value]) => `${name}=${/[\s#]/.test(value) ? `"${value}"` : value}`)
-  writeFileSync(join(dir, '.env'), [...defaults, ...lines, ''].join('\n'))
+  writeFileSync(join(dir, '.env'), [...defaults, envLines(values)].join('\n'))
+}
+
+function envLines(values: Record<string, string>): string {
+  return Object.entries(values)
+    .map(([name, value]) => `${name}=${/[\s#]/.test(value) ? `"${value}"` : value}\n`)
+    .join('')
 }
 
 async function answers(url: string): Promise<boolean> {

@@ -2,14 +2,24 @@ import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 
 /** The programs the tests run against. bootstrap.sh knows how each is found and installed. */
-export type Part = 'redis' | 'nginx' | 'chromium' | 'curl' | 'openssl' | 'php' | 'phpredis' | 'laravel-8' | 'laravel-12'
+export type Part =
+  | 'redis'
+  | 'nginx'
+  | 'chromium'
+  | 'curl'
+  | 'openssl'
+  | 'php'
+  | 'phpredis'
+  | 'laravel-8'
+  | 'laravel-12'
+  | 'pusher-sdk'
 
 /** Whether all of these are on this machine. */
 export function has(...parts: Part[]): boolean {
   return missing(parts).length === 0
 }
 
-/** Where a part is: a program's path, the folder of Laravel 12, the autoloader of Laravel 8. */
+/** Where a part is: a program's path, the folder of Laravel 12 or of Pusher's SDK, the autoloader of Laravel 8. */
 export function pathOf(part: Part): string {
   const path = found().get(part)
   if (!path) throw new Error(lacking([part]))

@@ -83,12 +83,17 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
       await stop(signal)
       await start()
     },
-    cli: async (...command) => (await run('redis-cli', ['-p', String(port), ...command])).stdout.trimEnd(),
+    cli: cliOf(port),
     close: async () => {
       await stop('SIGKILL')
       rmSync(dir, { recursive: true, force: true })
     },
   }
+}
+
+/** Runs redis-cli against what listens on this port and resolves with what it printed. */
+export function cliOf(port: number): RedisServer['cli'] {
+  return async (...command) => (await run('redis-cli', ['-p', String(port), ...command])).stdout.trimEnd()
 }
 
 async function tlsArguments(dir: string, args: string[]): Promise<NonNullable<RedisServer['tls']>> {

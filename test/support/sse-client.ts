@@ -20,6 +20,8 @@ export type StreamOptions = {
   body?: string
   /** For the tests of this reader alone: a breach is not counted against the test itself. */
   tolerateDisorder?: boolean
+  /** Told of every frame as it comes. */
+  onFrame?: (frame: SseFrame) => void
 }
 
 /** How long `next` waits before it says what came instead. */
@@ -33,7 +35,7 @@ export async function openStream(url: string, options: StreamOptions = {}): Prom
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     outgoing.once('response', resolve).once('error', reject)
   })
-  return new SseClient(outgoing, response, options.tolerateDisorder)
+  return new SseClient(outgoing, response, options)
 }
 
 /**
@@ -52,14 +54,20 @@ export class SseClient {
   /** Resolves when the answer is over, completely (true) or broken off (false). */
   readonly ended: Promise<boolean>
   readonly #outgoing: ClientRequest
+  readonly #onFrame: ((frame: SseFrame) => void) | undefined
   #taken = 0
   #lastPlain: Position | null = null
   #breach: Error | null = null
   #isOver = false
   #wake = () => {}
 
-  constructor(outgoing: ClientRequest, response: IncomingMessage, tolerateDisorder = false) {
+  constructor(
+    outgoing: ClientRequest,
+    response: IncomingMessage,
+    { tolerateDisorder = false, onFrame }: Pick<StreamOptions, 'tolerateDisorder' | 'onFrame'> = {},
+  ) {
     this.#outgoing = outgoing
+    this.#onFrame = onFrame
     this.status = response.statusCode ?? 0
     this.headers = response.headers
     const parser = createParser({
@@ -131,6 +139,7 @@ export class SseClient {
       }
       this.#lastPlain = position
     }
+    this.#onFrame?.(frame)
     this.#wake()
   }
 

@@ -1,4 +1,7 @@
-/** Lines with `{name}` in place of a value: the same name is the same value, from its first use on. */
+/**
+ * Lines with `{name}` in place of a value: the same name is the same value, from its first use on. A value is one word,
+ * and a sentence where the name ends in `message`.
+ */
 export class Template {
   readonly #values: Map<string, string>
 
@@ -35,7 +38,7 @@ export class Template {
     const earlier = names.indexOf(name)
     if (earlier !== -1) return `\\${earlier + 1}`
     names.push(name)
-    return name === 'message' ? '([^"]+)' : '([\\w.-]+)'
+    return /message$/i.test(name) ? '([^"]+)' : '([\\w.-]+)'
   }
 }
 

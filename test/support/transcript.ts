@@ -4,12 +4,13 @@ import type { ErrorCode } from '../../src/errors.ts'
 import { signRequest } from '../../src/http/pusher-api/signature.ts'
 import { type RunningGateway, startGateway } from './gateway.ts'
 import { LineReader } from './line-reader.ts'
+import { LOCAL_APP } from './publisher.ts'
 import { ScriptedDecisions } from './scripted-decisions.ts'
 import { Template } from './template.ts'
 
 /**
- * Plays a file of test/wire against a gateway of its own. docs/protocol.md explains the marks; a transcript that does
- * not say how its last answer ends is a stream that is still open, and of which nothing was left out.
+ * Plays a file of test/wire against a gateway of its own. docs/protocol.md explains the marks; an answer whose end the
+ * transcript does not tell is a stream that is still open, and of which nothing was left out.
  */
 export async function playTranscript(text: string): Promise<void> {
   const gateway = await startGateway()
@@ -26,22 +27,28 @@ const DENIALS: Readonly<Record<string, ErrorCode>> = {
   419: 'session_expired',
   503: 'authorizer_unavailable',
 }
-const BYE = ['| retry: {lastRetry}', '| event: bye', '| data: {"reason":"drain","retryAfterMs":{lastRetry}}', '|']
 const END = '= end of the answer'
 const LEAVES = '= the page leaves'
+
+/** What one request was answered. */
+type Answer = { readonly response: IncomingMessage; readonly body: LineReader }
+
+/** A page: its stream, and on top what it asks meanwhile. Lines are about the topmost that has not ended. */
+type Page = { readonly open: Answer[] }
 
 class Player {
   readonly #gateway: RunningGateway
   readonly #laravel = new ScriptedDecisions()
   readonly #values: Template
-  #response: IncomingMessage | null = null
-  #body: LineReader | null = null
+  readonly #pages = new Map<string, Page>()
+  #page: Page
 
   constructor(gateway: RunningGateway) {
     this.#gateway = gateway
     gateway.authorizer.decides(this.#laravel.judge)
     const epoch = gateway.gateway.services.history.head?.position.epoch
     this.#values = new Template({ epoch: String(epoch) })
+    this.#page = this.#pageNamed('')
   }
 
   async play(text: string): Promise<void> {
@@ -56,12 +63,19 @@ class Player {
         throw new Error(`Line ${index + 1}: ${line}\n${(error as Error).message}`)
       }
     }
-    if (lines.at(-1) !== END) await this.#leaveNothingOut()
+    await this.#leaveNothingOut()
   }
 
+  // The goodbye is the next thing that every open stream says.
   async #leaveNothingOut(): Promise<void> {
-    void this.#gateway.stop()
-    for (const line of [...BYE, END]) await this.#playLine(line)
+    const open = [...this.#pages.values()].filter((page) => page.open.length > 0)
+    if (open.length > 0) void this.#gateway.stop()
+    for (const [index, page] of open.entries()) {
+      this.#page = page
+      const retry = `{lastRetry${index}}`
+      const bye = [`retry: ${retry}`, 'event: bye', `data: {"reason":"drain","retryAfterMs":${retry}}`, '']
+      for (const line of [...bye.map((said) => `| ${said}`), END]) await this.#playLine(line)
+    }
   }
 
   async #playLine(line: string): Promise<void> {
@@ -82,13 +96,13 @@ class Player {
   }
 
   async #nextLine(): Promise<string> {
-    const line = await this.#body?.next()
-    if (line === null || line === undefined) throw new Error('The answer has ended.')
+    const line = await this.#answer().body.next()
+    if (line === null) throw new Error('The answer has ended.')
     return line
   }
 
   #checkHead(said: string): void {
-    const { httpVersion, statusCode, statusMessage, headers } = this.#response as IncomingMessage
+    const { httpVersion, statusCode, statusMessage, headers } = this.#answer().response
     if (said === '') return
     const name = said.slice(0, said.indexOf(':'))
     const isStatus = said.startsWith('HTTP/')
@@ -99,21 +113,30 @@ class Player {
   }
 
   async #checkEnd(line: string): Promise<void> {
+    const { response, body } = this.#answer()
     if (line === LEAVES) {
-      if (this.#body?.isWaiting !== true) throw new Error('There is more to read.')
-      this.#response?.destroy()
+      if (!body.isWaiting) throw new Error('There is more to read.')
+      response.destroy()
     } else {
-      if (line !== END || (await this.#body?.next()) !== null) throw new Error('The answer goes on.')
-      if (this.#response?.complete !== true) throw new Error('The answer broke off.')
+      if (line !== END || (await body.next()) !== null) throw new Error('The answer goes on.')
+      if (!response.complete) throw new Error('The answer broke off.')
     }
+    this.#page.open.pop()
+  }
+
+  #answer(): Answer {
+    const answer = this.#page.open.at(-1)
+    if (answer === undefined) throw new Error('Nothing was asked, or the answer has ended.')
+    return answer
   }
 
   async #ask(lines: readonly string[]): Promise<void> {
     const blank = lines.indexOf('')
     const head = lines.slice(0, blank === -1 ? lines.length : blank)
-    const body = blank === -1 ? '' : lines.slice(blank + 1).join('\n')
+    const body = this.#values.fill(blank === -1 ? '' : lines.slice(blank + 1).join('\n'))
     const [method = '', target = ''] = (head[0] ?? '').split(' ')
-    this.#values.set('signature', this.#sign(method, target, body))
+    this.#values.set('signature', sign(method, target, body))
+    this.#values.set('bodyLength', String(Buffer.byteLength(body)))
     const headers = head.slice(1).map((line) => this.#values.fill(line).split(': '))
     const outgoing = request(`${this.#gateway.url}${this.#values.fill(target)}`, {
       method,
@@ -121,21 +144,25 @@ class Player {
       setHost: false,
       agent: false,
     })
-    outgoing.end(this.#values.fill(body))
-    this.#response = await new Promise((resolve, reject) => outgoing.on('response', resolve).on('error', reject))
-    this.#body = new LineReader(this.#response as IncomingMessage)
+    outgoing.end(body)
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      outgoing.on('response', resolve).on('error', reject)
+    })
+    this.#page.open.push({ response, body: new LineReader(response) })
   }
 
-  #sign(method: string, target: string, body: string): string {
-    const app = { id: 'local', key: 'local', secret: 'local' }
-    const path = target.replace(/\?.*/, '')
-    return signRequest({ method, path, body: this.#values.fill(body), app, now: Date.now() }).toString()
+  #pageNamed(name: string): Page {
+    const page = this.#pages.get(name) ?? { open: [] }
+    this.#pages.set(name, page)
+    return page
   }
 
   async #happen([verb, channel = '', word, ...words]: readonly string[]): Promise<void> {
     if (verb === 'publish') {
       const payload = this.#values.fill([word, ...words].join(' '))
       await this.#gateway.gateway.services.broker.publish([channel], payload)
+    } else if (verb === 'page') {
+      this.#page = this.#pageNamed(channel)
     } else if (verb === 'laravel' && word === 'grants') {
       const [id, info] = words
       const member = id === undefined ? {} : { member: { id, info: JSON.parse(info ?? 'null') } }
@@ -150,4 +177,9 @@ class Player {
       throw new Error('Nothing of that name can happen.')
     }
   }
+}
+
+function sign(method: string, target: string, body: string): string {
+  const path = target.replace(/\?.*/, '')
+  return signRequest({ method, path, body, app: LOCAL_APP, now: Date.now() }).toString()
 }

@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify'
-import { readRevocation } from '../../auth/revocation.ts'
+import { parseRevocation } from '../../auth/revocation.ts'
 import { REVOCATIONS } from '../../channels/own-traffic.ts'
 import type { Services } from '../services.ts'
-import { acceptJsonBytes, checkSignature, invalid, parseObject, signedBody } from './signed-request.ts'
+import { acceptJsonBytes, checkSignature, invalid, signedBody } from './signed-request.ts'
 
 /**
  * `POST /apps/{id}/revoke`, signed as everything below /apps: takes guarded channels from a user, from everybody on a
@@ -13,7 +13,7 @@ export function registerRevoke(app: FastifyInstance, services: Services): void {
   acceptJsonBytes(app)
   app.post('/:id/revoke', { bodyLimit: config.maxBodyBytes }, async (request) => {
     checkSignature(services, request)
-    const revocation = readRevocation(parseObject(signedBody(request)))
+    const revocation = parseRevocation(signedBody(request).toString())
     if (revocation === null) throw invalid(WHAT)
     await broker.publish([REVOCATIONS], JSON.stringify(revocation))
     return {}

@@ -11,6 +11,7 @@ use Illuminate\Http\Request;
 use Illuminate\Support\Facades\Auth;
 use Illuminate\Support\Facades\Broadcast;
 use Illuminate\Support\Facades\Notification;
+use Illuminate\Support\Facades\Redis;
 use Illuminate\Support\Facades\Route;
 
 Route::get('/', fn () => '<!doctype html><meta name="csrf-token" content="'.csrf_token().'"><title>Acme Shop</title>');
@@ -66,6 +67,11 @@ Route::match(['get', 'post'], '/notify/{userId}', function (Request $request, in
     Notification::send((new InventedUsers)->retrieveById($userId), new InvoicePaid((int) $request->input('id', 1)));
 
     return ['notified' => $userId];
+})->whereNumber('userId');
+
+// Takes all guarded channels from a user, as an application does that bans somebody. The connection adds the prefix.
+Route::match(['get', 'post'], '/revoke/{userId}', function (int $userId) {
+    return ['heard' => Redis::publish('sse:revoke', json_encode(['user' => $userId]))];
 })->whereNumber('userId');
 
 // An auth route of the application's own: unlike Laravel's, it wants a CSRF token.

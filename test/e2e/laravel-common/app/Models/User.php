@@ -14,4 +14,10 @@ class User extends GenericUser
     {
         return $this->attributes['id'];
     }
+
+    /** Newer versions of Pusher's SDK than the one that fits Laravel 8 make a text of it. */
+    public function getAuthIdentifierForBroadcasting(): int|string
+    {
+        return config('broadcasting.default') === 'pusher' ? (string) $this->getKey() : $this->getKey();
+    }
 }

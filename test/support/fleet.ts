@@ -1,0 +1,103 @@
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import { vi } from 'vitest'
+import { atEndOfTest } from './at-end.ts'
+import { FakeLaravel, type FakeRequest, GRANT, presenceGrant, REFUSAL } from './fake-laravel.ts'
+import { type GatewayProcess, startGatewayProcess } from './gateway-process.ts'
+import { laravel as broadcast } from './history.ts'
+import { type RedisServer, startRedis } from './redis.ts'
+
+/** Gateways as processes of their own that are one service, and a Laravel that takes the bearer token for the user's id. */
+export type Fleet = {
+  readonly server: RedisServer
+  /** As Laravel's Redis driver does. */
+  publish(channel: string, data: unknown, socket?: string | null): Promise<unknown>
+  /** How many gateways are on record in Redis: alive, or dead and not yet cleaned up after. */
+  nodesOnRecord(): Promise<number>
+  untilNodesOnRecord(count: number): Promise<void>
+  /** One more gateway. */
+  start(options?: NodeOptions): Promise<GatewayProcess>
+  /** Ends everything. A test that ends calls it by itself. */
+  close(): Promise<void>
+}
+
+export type NodeOptions = {
+  /** Arguments before those of the fleet: where Redis is, for a node that reaches it another way. */
+  readonly redis?: readonly string[]
+  /** How wrong its clock is. */
+  readonly clockShiftMs?: number
+}
+
+export type FleetOptions = {
+  readonly lingerMs?: number
+  readonly leaseS?: number
+  readonly args?: readonly string[]
+}
+
+const PREFIX = 'laravel_database_'
+/** Renewals are a sixth of it apart: half a second, which a busy machine keeps to. */
+export const LEASE_S = 3
+export const LINGER_MS = 300
+
+/** A Redis and a Laravel, and no gateway yet. */
+export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
+  const server = await startRedis()
+  const laravel = await FakeLaravel.start(answer)
+  const redis = new Redis(server.url, { protocol: 2, retryStrategy: () => 20 })
+  redis.on('error', () => {})
+  const nodes: GatewayProcess[] = []
+  const args = argumentsOf(options, laravel)
+  const nodesOnRecord = async () => Number(await server.cli('ZCARD', `${PREFIX}sse:nodes`))
+  let closed: Promise<void> | null = null
+  const end = async () => {
+    // A frozen process hears no SIGTERM.
+    await Promise.all(nodes.map((node) => node.stop('SIGKILL')))
+    redis.disconnect()
+    await Promise.all([laravel.close(), server.close()])
+  }
+  const close = () => {
+    closed ??= end()
+    return closed
+  }
+  atEndOfTest(close)
+  return {
+    server,
+    publish: (channel, data, socket = null) => redis.publish(PREFIX + channel, broadcast(data, socket)),
+    nodesOnRecord,
+    untilNodesOnRecord: async (count) => {
+      await vi.waitUntil(async () => (await nodesOnRecord()) === count, { interval: 50, timeout: 8000 })
+    },
+    start: async ({ redis: where = ['--redis', server.url], clockShiftMs = 0 } = {}) => {
+      const node = await startGatewayProcess([...where, ...args], clockShiftMs === 0 ? {} : shiftedClock(clockShiftMs))
+      nodes.push(node)
+      return node
+    },
+    close,
+  }
+}
+
+/** So many gateways, started together. */
+export function startNodes(fleet: Fleet, count: 2): Promise<[GatewayProcess, GatewayProcess]>
+export function startNodes(fleet: Fleet, count: 3): Promise<[GatewayProcess, GatewayProcess, GatewayProcess]>
+export function startNodes(fleet: Fleet, count: number): Promise<GatewayProcess[]> {
+  return Promise.all(Array.from({ length: count }, () => fleet.start()))
+}
+
+function argumentsOf(
+  { lingerMs = LINGER_MS, leaseS = LEASE_S, args = [] }: FleetOptions,
+  laravel: FakeLaravel,
+): string[] {
+  const timing = ['--linger-ms', lingerMs, '--lease-s', leaseS, '--drain-ms', 500, '--marker-interval-ms', 200]
+  return ['--laravel-url', laravel.url, '--redis-prefix', PREFIX, ...timing.map(String), ...args]
+}
+
+function answer({ headers, channel }: FakeRequest) {
+  const id = /^Bearer (\S+)$/.exec(headers.authorization ?? '')?.[1]
+  if (id === undefined) return REFUSAL
+  return channel.startsWith('presence-') ? presenceGrant(id, { name: id }) : GRANT
+}
+
+function shiftedClock(shiftMs: number): Record<string, string> {
+  const script = join(import.meta.dirname, 'shifted-clock.mjs')
+  return { NODE_OPTIONS: `--import=${script}`, CLOCK_SHIFT_MS: String(shiftMs) }
+}
