@@ -411,6 +411,7 @@ describe('a node that has heard nothing for a while', () => {
   it('asks until the store answers, and no longer than it runs', async () => {
     const grants = start()
     join(grants, ME, ROOM)
+    await turn()
     store.past = [{ revocation: ban, agoMs: 3000 }]
     store.behaves('fails')
     await grants.refresh()
@@ -444,7 +445,7 @@ describe('when everybody is gone', () => {
     expectNothingLeft(grants, pages)
   })
 
-  it('nothing is left of ten thousand', async () => {
+  it('nothing is left of ten thousand', { timeout: 20_000 }, async () => {
     const grants = start()
     const pages = comeAndGo(grants, 10_000)
     await turn()

@@ -53,45 +53,51 @@ const beginning = fc.array(
   { minLength: 3, maxLength: 5, size: 'max' },
 )
 const story = fc
-  .tuple(beginning, fc.array(fc.array(acts, { minLength: 1, maxLength: 4, size: 'max' }), { minLength: 3, maxLength: 6, size: 'max' }))
+  .tuple(
+    beginning,
+    fc.array(fc.array(acts, { minLength: 1, maxLength: 4, size: 'max' }), { minLength: 3, maxLength: 6, size: 'max' }),
+  )
   .map(([first, rest]) => [first, ...rest])
 
-describe.runIf(requirePart('redis'))('whatever happens to three gateways on one Redis and the pages that listen', () => {
-  let servers: RedisServer[]
-  let runs = 0
+describe.runIf(requirePart('redis'))(
+  'whatever happens to three gateways on one Redis and the pages that listen',
+  () => {
+    let servers: RedisServer[]
+    let runs = 0
 
-  beforeAll(async () => {
-    servers = await Promise.all(Array.from({ length: LANES }, () => startRedis()))
-  })
-  afterAll(() => Promise.all((servers ?? []).map((server) => server.close())))
+    beforeAll(async () => {
+      servers = await Promise.all(Array.from({ length: LANES }, () => startRedis()))
+    })
+    afterAll(() => Promise.all((servers ?? []).map((server) => server.close())))
 
-  /** Steps in a group do not wait for each other; after each group all pages know what is true. */
-  async function play(server: RedisServer, groups: readonly (readonly Act[])[], timeoutMs: number): Promise<void> {
-    runs += 1
-    const service = await ModelService.start({ server, redisPrefix: `app${runs}_`, timeoutMs })
-    try {
-      for (const group of groups) {
-        for (const one of group) await one(service)
-        await service.settle()
+    /** Steps in a group do not wait for each other; after each group all pages know what is true. */
+    async function play(server: RedisServer, groups: readonly (readonly Act[])[], timeoutMs: number): Promise<void> {
+      runs += 1
+      const service = await ModelService.start({ server, redisPrefix: `app${runs}_`, timeoutMs })
+      try {
+        for (const group of groups) {
+          for (const one of group) await one(service)
+          await service.settle()
+        }
+        await service.end()
+      } finally {
+        await service.stop()
       }
-      await service.end()
-    } finally {
-      await service.stop()
     }
-  }
 
-  it('every page has the list that is true, and was told of nothing that did not happen', async () => {
-    // Shorter than a lease, so that connections are given up during a freeze, or longer, so that they live on.
-    const timeoutMs = fc.constantFrom(700, 5000)
-    const lanes = await Promise.allSettled(
-      servers.map((server) =>
-        fc.assert(
-          fc.asyncProperty(story, timeoutMs, (groups, timeout) => play(server, groups, timeout)),
-          // Played again, a story takes another course: to shorten one tells little and takes long.
-          { numRuns: RUNS_PER_LANE, endOnFailure: true },
+    it('every page has the list that is true, and was told of nothing that did not happen', async () => {
+      // Shorter than a lease, so that connections are given up during a freeze, or longer, so that they live on.
+      const timeoutMs = fc.constantFrom(700, 5000)
+      const lanes = await Promise.allSettled(
+        servers.map((server) =>
+          fc.assert(
+            fc.asyncProperty(story, timeoutMs, (groups, timeout) => play(server, groups, timeout)),
+            // Played again, a story takes another course: to shorten one tells little and takes long.
+            { numRuns: RUNS_PER_LANE, endOnFailure: true },
+          ),
         ),
-      ),
-    )
-    for (const lane of lanes) if (lane.status === 'rejected') throw lane.reason
-  }, 3_600_000)
-})
+      )
+      for (const lane of lanes) if (lane.status === 'rejected') throw lane.reason
+    }, 3_600_000)
+  },
+)

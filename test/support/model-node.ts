@@ -1,8 +1,8 @@
 import type { Config } from '../../src/config/config.ts'
-import { grantByToken } from './talking-page.ts'
 import { FakeAuthorizer } from './fake-authorizer.ts'
 import { type RunningGateway, startGateway } from './gateway.ts'
 import { Log } from './log.ts'
+import { grantByToken } from './talking-page.ts'
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts'
 
 /** `lost`: cut off for longer than its lease. */

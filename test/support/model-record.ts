@@ -35,7 +35,8 @@ export class ModelRecord {
     const found = await this.#read()
     const wanted: string[] = []
     for (const [channel, users] of channels) {
-      for (const [user, count] of users) wanted.push(`${user} on ${channel} by ${count}, and all of them would be noticed`)
+      for (const [user, count] of users)
+        wanted.push(`${user} on ${channel} by ${count}, and all of them would be noticed`)
     }
     const [isText, shouldText] = [found.entries.sort().join('; '), wanted.sort().join('; ')]
     if (isText !== shouldText) return `${isText} instead of ${shouldText}`

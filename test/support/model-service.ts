@@ -21,7 +21,11 @@ const LATE_MS = 40
 const DEADLINE_MS = 15_000
 const MAX_PAGES = 8
 
-export type ModelServiceOptions = { readonly server: RedisServer; readonly redisPrefix: string; readonly timeoutMs: number }
+export type ModelServiceOptions = {
+  readonly server: RedisServer
+  readonly redisPrefix: string
+  readonly timeoutMs: number
+}
 
 /**
  * Three gateways on one Redis, the pages that listen to them, and what is true: who is on which channel, and how often
@@ -414,7 +418,8 @@ export class ModelService {
     while (!hasPassed()) {
       this.#fence += 1
       const channels = new Set(this.#pages.flatMap((page) => page.channels))
-      for (const channel of channels) await this.#redis.publish(this.#options.redisPrefix + channel, laravel(this.#fence))
+      for (const channel of channels)
+        await this.#redis.publish(this.#options.redisPrefix + channel, laravel(this.#fence))
       // A gateway that is just coming back does not hear it: then the next one follows.
       await this.#until(hasPassed, Date.now() + 200).catch(() => {})
       if (Date.now() > deadlineMs) throw this.#failure('Broadcasts do not come through', [])
@@ -427,7 +432,8 @@ export class ModelService {
       if (node?.state !== 'well') continue
       for (const [key, times] of view?.leavings() ?? []) {
         const may = (this.#departures.get(key) ?? 0) - (baseline.get(key) ?? 0)
-        if (times > may) excess.push(`${user} at ${node.name}: ${key} ${times} times, left ${may} times: ${view?.describe()}`)
+        if (times > may)
+          excess.push(`${user} at ${node.name}: ${key} ${times} times, left ${may} times: ${view?.describe()}`)
       }
     }
     if (excess.length > 0) throw this.#failure('Somebody was shown leaving too often', excess)

@@ -243,43 +243,6 @@ class HeldBroker extends MemoryBroker {
   }
 }
 
-describe('with --recheck-s', () => {
-  it('a channel that Laravel refuses by now is revoked with its words, and others stay', async () => {
-    const gateway = await gatewayWithUsers({ recheckS: 0.05 })
-    const ada = await joinPage(gateway, `fence,${ORDERS},private-b`)
-    gateway.authorizer.decides(({ channel }) =>
-      channel.name === ORDERS ? deny('unauthenticated', { message: 'Logged out.' }) : { allowed: true },
-    )
-    expect((await ada.stream.next('revoked')).data).toEqual({
-      channel: ORDERS,
-      status: 401,
-      code: 'unauthenticated',
-      message: 'Logged out.',
-    })
-    await gateway.authorizer.untilQuestions(gateway.authorizer.questions.length + 2)
-    expect(await revoked(gateway, ada)).toEqual([])
-    const { values } = await gateway.gateway.services.metrics.revoked.get()
-    expect(values).toEqual([{ labels: { code: 'unauthenticated' }, value: 1 }])
-  })
-
-  it('a Laravel that is away for the moment takes nothing, and another user does', async () => {
-    const gateway = await gatewayWithUsers({ recheckS: 0.05 })
-    const ada = await joinPage(gateway, `fence,${ROOM}`)
-    gateway.authorizer.decides(() => deny('authorizer_unavailable', { retryAfterMs: 1000 }))
-    await gateway.authorizer.untilQuestions(4)
-    expect(await revoked(gateway, ada)).toEqual([])
-    gateway.authorizer.decides(() => ({ allowed: true, member: { id: 'grace', info: null } }))
-    expect((await ada.stream.next('revoked')).data).toMatchObject({ channel: ROOM, status: 403, code: 'revoked' })
-  })
-
-  it('off, nobody is asked a second time', async () => {
-    const gateway = await gatewayWithUsers()
-    await joinPage(gateway, ORDERS)
-    expect(gateway.gateway.services.config.recheckS).toBe(0)
-    expect(gateway.authorizer.questions).toHaveLength(1)
-  })
-})
-
 describe('a revocation that is refused takes nothing', () => {
   async function expectRefused(revocation: unknown, change: PublishChange, refusal: object): Promise<void> {
     const gateway = await gatewayWithUsers(OWN)
