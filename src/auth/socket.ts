@@ -121,6 +121,8 @@ export class Socket {
     held.isLive = true
     held.awaySinceMs = null
     this.#claim(held, visit)
+    // A stream that still waits for its answer has the channel too: the page has not left when this one ends first.
+    for (const other of this.#visits) if (other.isAsking(channel)) this.#claim(held, other)
     this.#options.onChange(this.id)
   }
 

@@ -31,6 +31,10 @@ export class Visit {
     this.#asked.set(channel, [])
   }
 
+  isAsking(channel: string): boolean {
+    return this.#asked.has(channel)
+  }
+
   /** False when the answer was overtaken by a revocation: whoever gave it may not have known of that. */
   granted(channel: string, grant: Grant): boolean {
     const meanwhile = this.#asked.get(channel) ?? []

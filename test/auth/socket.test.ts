@@ -195,6 +195,28 @@ describe('make before break', () => {
     }
   })
 
+  it('keeps a channel that the new stream asked for before the old one had its answer', () => {
+    const page = new Page()
+    const old = page.come(ROOM)
+    const next = page.come(ROOM)
+    old.granted(ROOM, as('7'))
+    old.ended(LINGER_MS)
+    expect([page.left, page.live]).toEqual([[], [ROOM]])
+    next.granted(ROOM, as('7'))
+    pass(10 * GRANT_MS)
+    expect([page.left, page.live]).toEqual([[], [ROOM]])
+  })
+
+  it('leaves a channel that the new stream is refused, though it asked before the old one had its answer', () => {
+    const page = new Page()
+    const old = page.come(ROOM)
+    const next = page.come(ROOM)
+    old.granted(ROOM, as('7'))
+    old.ended(LINGER_MS)
+    next.denied(ROOM, 0)
+    expect([page.left, page.live]).toEqual([[ROOM], []])
+  })
+
   it('leaves at once what the new stream goes on without: when the old one ends', () => {
     const page = new Page()
     const old = page.join(ROOM, ORDERS)
