@@ -23,8 +23,11 @@ const LOAD_TIMEOUT_MS = 120_000
 
 /** @type {Set<ChildProcess>} */
 const children = new Set()
+/** @type {string[]} */
+const directories = []
 process.once('exit', () => {
   for (const child of children) child.kill('SIGKILL')
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true })
 })
 for (const [signal, code] of /** @type {const} */ ([
   ['SIGINT', 130],
@@ -61,7 +64,7 @@ export function buildLoad(directory) {
 /** @returns {Promise<Running>} */
 export async function startRedis() {
   const directory = mkdtempSync(join(tmpdir(), 'fanout-redis-'))
-  process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
+  directories.push(directory)
   const port = await freePort()
   const settings = ['--port', port, '--bind', '127.0.0.1', '--dir', directory, '--save', '', '--appendonly', 'no']
   return start('redis-server', settings.map(String), { port, core: LOAD_CORE, isReady: () => accepts(port) })

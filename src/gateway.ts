@@ -170,7 +170,11 @@ function buildServices(config: Config, logger: Logger, parts: GatewayParts): Ser
   const stores = createStores(config, logger, broker)
   const presence = createPresence({
     ...{ config, logger, hub, store: stores.presence },
-    onForgotten: () => services.grants.tellAgain(),
+    onForgotten: async () => {
+      // What was revoked unheard goes first: it would be shown again, and count as granted after it was revoked.
+      await services.grants.refresh()
+      services.grants.tellAgain()
+    },
   })
   const services: Services = {
     config,
@@ -218,7 +222,7 @@ function createStores(config: Config, logger: Logger, broker: Broker): Stores {
 
 type PresenceParts = Pick<Services, 'config' | 'logger' | 'hub'> & {
   readonly store: PresenceStore
-  readonly onForgotten: () => void
+  readonly onForgotten: () => Promise<void>
 }
 
 function createPresence({ config, logger, hub, store, onForgotten }: PresenceParts): Presence {

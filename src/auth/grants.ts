@@ -19,6 +19,9 @@ export type GrantsOptions = {
   readonly now?: () => number
 }
 
+/** How much later the record of a socket is looked for again. */
+const SECOND_LOOK_MS = 100
+
 /**
  * What each socket has been granted: at this node while a stream of it is open, and a little longer; at other nodes
  * as far as they tell. It saves questions to Laravel, judges whispers, and is what a revocation takes away.
@@ -71,9 +74,12 @@ export class Grants {
   async live(socketId: string, channel: string): Promise<Grant | null> {
     const own = this.#sockets.get(socketId)?.live(channel)
     if (own !== undefined) return own
-    const record = await this.#shared?.find(socketId)
-    const member = record?.isLive === true ? record.channels.get(channel) : undefined
-    return member === undefined ? null : grantOf(member)
+    return (await this.#liveElsewhere(socketId, channel)) ?? null
+  }
+
+  /** What other nodes keep for a page that says it is gone. Rejects when they cannot be told. */
+  async forget(socketId: string): Promise<void> {
+    await this.#shared?.forget(socketId)
   }
 
   /** The page has gone: nothing is kept for it, and its streams end. */
@@ -94,13 +100,23 @@ export class Grants {
 
   /** What this node has told the others is worth nothing any more: tells it again. */
   tellAgain(): void {
-    for (const [socketId, socket] of this.#sockets) if (socket.record().size > 0) this.#shared?.changed(socketId)
+    for (const [socketId, socket] of this.#sockets) if (socket.record().size > 0) this.#shared?.changed(socketId, true)
   }
 
   stop(): void {
     this.#shared?.stop()
     for (const socket of this.#sockets.values()) socket.stop()
     this.#sockets.clear()
+  }
+
+  async #liveElsewhere(socketId: string, channel: string, isSecondLook = false): Promise<Grant | undefined> {
+    const record = await this.#shared?.find(socketId)
+    const member = record?.isLive === true ? record.channels.get(channel) : undefined
+    if (member !== undefined) return grantOf(member)
+    if (record === undefined || isSecondLook) return undefined
+    // A page may whisper the moment it is told that it may, and its node tells the others at the same moment.
+    await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK_MS))
+    return this.#liveElsewhere(socketId, channel, true)
   }
 
   #take(revocation: Revocation): number {
@@ -118,7 +134,7 @@ export class Grants {
       recheckMs,
       now: this.#now,
       onLeave,
-      onChange: () => this.#shared?.changed(socketId),
+      onChange: (_, isNew) => this.#shared?.changed(socketId, isNew),
       onForgotten: (socket) => {
         if (this.#sockets.get(socketId) === socket) this.#sockets.delete(socketId)
       },

@@ -87,9 +87,11 @@ export class Identities {
   resolve(question: IdentityQuestion): Identity {
     const { socketId: claimed, key, headers, mayStoreCookie } = question
     const presented = bindingOf(headers)
-    const kept = claimed !== undefined && key !== undefined && this.#isValid(claimed, key, presented)
-    const socketId = kept ? claimed : newSocketId()
     const cookie = presented === NO_BINDING && mayStoreCookie ? randomBytes(18).toString('base64url') : null
+    // A key that was bound to nothing stays good for whoever read it, so nobody is given anything under its socket id.
+    const isKeepable = cookie === null && claimed !== undefined && key !== undefined
+    const kept = isKeepable && this.#isValid(claimed, key, presented)
+    const socketId = kept ? claimed : newSocketId()
     const binding = cookie === null ? presented : cookieBinding(cookie)
     const setCookie = cookie && setCookieLine(cookie, question)
     return { socketId, key: this.#mint(socketId, binding), setCookie, kept, proven: kept && presented !== NO_BINDING }

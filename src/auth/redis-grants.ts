@@ -21,14 +21,22 @@ export class RedisGrantStore implements GrantStore {
     this.#keyTtlMs = Math.ceil(keyTtlS * 1000)
   }
 
-  async write(socketId: string, channels: GrantedChannels): Promise<void> {
-    const key = this.#lease.keys.socket(socketId)
-    await this.#lease.ask((commands, own) => commands.sseGrant(key, own, printChannels(channels), this.#keyTtlMs))
+  write(socketId: string, channels: GrantedChannels): Promise<void> {
+    return this.#write(socketId, channels, 'new')
+  }
+
+  reduce(socketId: string, channels: GrantedChannels): Promise<void> {
+    return this.#write(socketId, channels, 'less')
   }
 
   async release(socketId: string, keepMs: number): Promise<void> {
     const key = this.#lease.keys.socket(socketId)
     await this.#lease.ask((commands, own) => commands.sseRelease(key, own, Math.ceil(keepMs)))
+  }
+
+  async forget(socketId: string): Promise<void> {
+    const key = this.#lease.keys.socket(socketId)
+    await this.#lease.ask((commands) => commands.hdel(key, 'node', 'live', 'channels', 'at'))
   }
 
   async find(socketId: string): Promise<GrantRecord | null> {
@@ -52,6 +60,12 @@ export class RedisGrantStore implements GrantStore {
       const revocation = at % 2 === 0 ? parseRevocation(text) : null
       return revocation === null ? [] : [{ revocation, agoMs: Number(flat[at + 1]) / 1000 }]
     })
+  }
+
+  async #write(socketId: string, channels: GrantedChannels, change: 'new' | 'less'): Promise<void> {
+    const key = this.#lease.keys.socket(socketId)
+    const printed = printChannels(channels)
+    await this.#lease.ask((commands, own) => commands.sseGrant(key, own, printed, this.#keyTtlMs, change))
   }
 }
 

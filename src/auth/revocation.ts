@@ -9,9 +9,14 @@ export type Revocation = {
   readonly socket: string | null
 }
 
+const NAMES: readonly string[] = ['user', 'channel', 'socket'] satisfies (keyof Revocation)[]
+
 /** Reads the text of a revocation, `{"user":…,"channel":…,"socket":…}`; null when it is none. Never throws. */
 export function parseRevocation(text: string): Revocation | null {
   const value = parseObject(text)
+  // A name that was misspelt would take away from more than was meant. Nor may a broadcast be read as a revocation: its
+  // `socket` is whatever X-Socket-ID said [Illuminate/Broadcasting/Broadcasters/RedisBroadcaster.php].
+  if (!Object.keys(value).every((name) => NAMES.includes(name))) return null
   return readRevocation(typeof value.user === 'number' ? { ...value, user: digitsOf(text, value.user) } : value)
 }
 
@@ -104,5 +109,6 @@ function isNameOrNull(value: unknown): value is string | null {
 function digitsOf(text: string, user: number): unknown {
   if (Number.isSafeInteger(user)) return user
   const written = membersOf(text)?.findLast(({ key }) => key === 'user')
-  return written && text.slice(written.valueStart, written.valueEnd)
+  const digits = written && text.slice(written.valueStart, written.valueEnd)
+  return digits !== undefined && /^-?\d+$/.test(digits) ? digits : user
 }

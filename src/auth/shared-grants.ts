@@ -24,8 +24,9 @@ const RECORDS_OUTLIVE_MS = 60_000
 /** What this node tells the others of its sockets, and learns from them. */
 export class SharedGrants {
   readonly #options: SharedGrantsOptions
-  readonly #untold = new Set<string>()
-  readonly #failed = new Set<string>()
+  /** Sockets, and whether something was granted to them. */
+  readonly #untold = new Map<string, boolean>()
+  readonly #failed = new Map<string, boolean>()
   /** Revocations that this node knows of. */
   readonly #heard: RevocationLog
   /** Those that the store does not know yet. */
@@ -42,25 +43,30 @@ export class SharedGrants {
   }
 
   /** Something is another now. At the end of the turn: what is granted together is told together. */
-  changed(socketId: string): void {
+  changed(socketId: string, isNew: boolean): void {
     if (this.#isStopped) return
     if (this.#untold.size === 0) setImmediate(() => this.#tellAll())
-    this.#untold.add(socketId)
+    remember(this.#untold, socketId, isNew)
   }
 
-  /** What other nodes know of a socket. Never rejects, and does not wait for long. */
-  async find(socketId: string): Promise<GrantRecord | null> {
+  /** Whichever node keeps it. */
+  forget(socketId: string): Promise<void> {
+    return this.#options.store.forget(socketId)
+  }
+
+  /** What other nodes know of a socket; undefined when the store does not say. Never rejects, nor waits for long. */
+  async find(socketId: string): Promise<GrantRecord | null | undefined> {
     const { store, onError } = this.#options
     let impatience: NodeJS.Timeout | undefined
-    const late = new Promise<null>((resolve) => {
-      impatience = setTimeout(() => resolve(null), PATIENCE_MS).unref()
+    const late = new Promise<undefined>((resolve) => {
+      impatience = setTimeout(() => resolve(undefined), PATIENCE_MS).unref()
     })
     const found = store.find(socketId).catch((error: unknown) => {
       onError(error)
-      return null
+      return undefined
     })
     const record = await Promise.race([found, late]).finally(() => clearTimeout(impatience))
-    if (record === null) return null
+    if (!record) return record
     return { isLive: record.isLive, channels: this.#unstored.without(socketId, record.channels) }
   }
 
@@ -105,27 +111,27 @@ export class SharedGrants {
   #tellAll(): void {
     const untold = [...this.#untold]
     this.#untold.clear()
-    for (const socketId of untold) {
-      this.#tell(socketId).catch((error: unknown) => {
+    for (const [socketId, isNew] of untold) {
+      this.#tell(socketId, isNew).catch((error: unknown) => {
         this.#options.onError(error)
-        this.#tellAgain(socketId)
+        this.#tellAgain(socketId, isNew)
       })
     }
   }
 
-  async #tell(socketId: string): Promise<void> {
+  async #tell(socketId: string, isNew: boolean): Promise<void> {
     const { store, sockets } = this.#options
     const socket = sockets.get(socketId)
     const record: GrantedChannels = socket?.record() ?? new Map()
     if (record.size === 0) await store.release(socketId, socket?.keepMs ?? 0)
     // While none of its streams is here, one may be elsewhere, and its record is not to be replaced.
-    else if (socket?.isOpen === true) await store.write(socketId, record)
+    else if (socket?.isOpen === true) await store[isNew ? 'write' : 'reduce'](socketId, record)
   }
 
   // A record that nobody takes back would count for a day.
-  #tellAgain(socketId: string): void {
+  #tellAgain(socketId: string, isNew: boolean): void {
     if (this.#isStopped) return
-    this.#failed.add(socketId)
+    remember(this.#failed, socketId, isNew)
     this.#retry ??= setTimeout(() => {
       this.#retry = null
       this.#tellFailed().catch(this.#options.onError)
@@ -134,15 +140,20 @@ export class SharedGrants {
 
   // One after the other, and only until one fails: a store that is away is not asked about thousands.
   async #tellFailed(): Promise<void> {
-    for (const socketId of this.#failed) {
+    for (const [socketId, isNew] of this.#failed) {
       if (this.#isStopped) return
       this.#failed.delete(socketId)
       try {
-        await this.#tell(socketId)
+        await this.#tell(socketId, isNew)
       } catch {
-        this.#tellAgain(socketId)
+        this.#tellAgain(socketId, isNew)
         return
       }
     }
   }
+}
+
+/** What was granted stays new until it is told. */
+function remember(sockets: Map<string, boolean>, socketId: string, isNew: boolean): void {
+  sockets.set(socketId, isNew || sockets.get(socketId) === true)
 }

@@ -9,8 +9,8 @@ export type SocketOptions = {
   readonly recheckMs: number
   readonly now: () => number
   readonly onLeave: (channel: string, socketId: string) => void
-  /** What is live, or kept, is another now. */
-  readonly onChange: (socketId: string) => void
+  /** What is live, or kept, is another now; `isNew` when something was granted. */
+  readonly onChange: (socketId: string, isNew: boolean) => void
   /** Nothing is known of it any more. */
   readonly onForgotten: (socket: Socket) => void
 }
@@ -123,7 +123,7 @@ export class Socket {
     this.#claim(held, visit)
     // A stream that still waits for its answer has the channel too: the page has not left when this one ends first.
     for (const other of this.#visits) if (other.isAsking(channel)) this.#claim(held, other)
-    this.#options.onChange(this.id)
+    this.#options.onChange(this.id, true)
   }
 
   confirmed(channel: string): void {
@@ -160,9 +160,9 @@ export class Socket {
     for (const visit of this.#visits) visit.heard(revocation, channels)
     const revoked = revokedChannels(revocation, this.id, channels)
     for (const channel of revoked) {
-      const visits = this.#held.get(channel)?.visits ?? []
+      // First the page: with a broker in this process it would otherwise be told that its own member leaves.
+      for (const { hooks } of [...(this.#held.get(channel)?.visits ?? [])]) hooks.onRevoked(channel)
       this.#drop(channel)
-      for (const { hooks } of visits) hooks.onRevoked(channel)
     }
     return revoked.length
   }
@@ -230,7 +230,7 @@ export class Socket {
     const wasLive = held.isLive
     held.isLive = false
     if (wasLive) this.#options.onLeave(channel, this.id)
-    this.#options.onChange(this.id)
+    this.#options.onChange(this.id, false)
   }
 
   #calm(held: Held): void {

@@ -14,7 +14,11 @@ import { askRedis, countWatchers } from './publish-redis.ts'
 import { describeRefusal, postSigned } from './signed-post.ts'
 
 const OWN_OPTIONS = {
-  user: option(text('ID'), null, 'Everything of this user, as far as Laravel has named the user to the gateway.'),
+  user: option(
+    text('ID'),
+    null,
+    'Everything of this user; a page is known by its presence channels, while it is on one.',
+  ),
   channel: option(text('NAME'), null, 'This channel, for everybody who is on it.'),
   socketId: option(text('ID'), null, 'Everything of the page with this socket id.'),
   http: option(
@@ -57,7 +61,7 @@ function byRedis(revocation: Revocation, config: Config): Promise<Outcome> {
     const heard = Number(await redis.publish(config.redisPrefix + REVOCATIONS, JSON.stringify(revocation))) - watchers
     const failed = heard <= 0
     const advice = failed ? ' Is a gateway running, on this Redis and with this prefix?' : ''
-    return { sentence: `Gateways that were told: ${Math.max(0, heard)}.${advice}`, failed }
+    return { sentence: `Subscribers on Redis that heard it: ${Math.max(0, heard)}.${advice}`, failed }
   })
 }
 

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { LEAVES, printLeave } from '../channels/own-traffic.ts'
+import { GatewayError } from '../errors.ts'
 import { PATHS } from '../protocol.ts'
 import { acceptText, proveSocket } from './page-request.ts'
 import { RateLimit } from './rate-limit.ts'
@@ -18,6 +19,10 @@ export function registerLeave(app: FastifyInstance, services: Services): void {
   app.post(PATHS.leave, { bodyLimit: services.config.maxBodyBytes }, async (request, reply) => {
     const socketId = proveSocket(services, request, String(request.body ?? ''))
     limit.count(socketId)
+    // A gateway that has stopped since hears no message any more.
+    await services.grants.forget(socketId).catch((error: unknown) => {
+      throw new GatewayError('broker_unavailable', { cause: error })
+    })
     await services.broker.publish([LEAVES], printLeave(socketId))
     return reply.status(204).send()
   })

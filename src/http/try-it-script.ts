@@ -174,7 +174,8 @@ function showBroadcast(message, event) {
   if (message.userId) head.append(line('span', 'from', 'from user ' + message.userId))
   head.append(clock())
   item.append(head, line('pre', '', dataText(message, event.data)))
-  if (event.lastEventId) item.append(line('p', 'id', 'id ' + event.lastEventId))
+  // A whisper has no id; the browser shows the last one there was.
+  if (event.lastEventId && !message.event.startsWith('client-')) item.append(line('p', 'id', 'id ' + event.lastEventId))
   show(item)
 }
 

@@ -9,7 +9,7 @@ import type { Services } from './services.ts'
 
 /** Pusher's limit for the name of an event. */
 const MAX_NAME_LENGTH = 200
-/** What a whisper's body holds beside its data. */
+/** What a whisper's body holds beside its data and the name of the channel. */
 const ENVELOPE_BYTES = 4096
 
 /** `POST /whisper`: what a page says to the others on a guarded channel. Never stored, never back to the page. */
@@ -17,7 +17,8 @@ export function registerWhisper(app: FastifyInstance, services: Services): void 
   const { config, metrics, broker, grants } = services
   const limit = new RateLimit(config.maxWhispersPerSecond, 'too_many_whispers')
   acceptText(app, ['application/json'])
-  app.post(PATHS.whisper, { bodyLimit: config.maxWhisperBytes + ENVELOPE_BYTES }, async (request, reply) => {
+  const bodyLimit = config.maxWhisperBytes + config.maxChannelBytes + ENVELOPE_BYTES
+  app.post(PATHS.whisper, { bodyLimit }, async (request, reply) => {
     try {
       const { channel, event, dataJson, socketId } = readWhisper(services, request)
       limit.count(socketId)

@@ -87,6 +87,8 @@ export class Subscriber {
   /** Where channels begin to be told, unless the page has just joined them. */
   #startSeq: number
   #replay: Replay | null = null
+  /** Bytes of member lists that the reader may not have taken yet: as little its fault as a replay. */
+  #listBytes = 0
 
   constructor(options: SubscriberOptions) {
     this.#options = options
@@ -266,7 +268,9 @@ export class Subscriber {
     this.#granted.set(name, cursor)
     // A replay that waits for its reader goes on by itself, from now on with this channel.
     this.#replay?.join(cursor)
-    this.#write([subscribedFrame(name, grant, list)])
+    const frame = subscribedFrame(name, grant, list)
+    this.#listBytes += frame.chunk.length
+    this.#write([frame], { isRepeated: true })
     if (isNews) this.#options.hooks.onNews?.()
     this.#options.hooks.onGranted(this, name)
   }
@@ -307,6 +311,7 @@ export class Subscriber {
 
   #goLive(): void {
     this.#replay = null
+    this.#listBytes = 0
     this.seq = this.#history.head?.seq ?? this.seq
     this.#state = 'live'
     if (this.isPlain || this.#undecided.size > 0) return
@@ -352,7 +357,7 @@ export class Subscriber {
   }
 
   #hasRoom(): boolean {
-    if (this.outlet.pendingBytes <= this.#backlogBytes) return true
+    if (this.outlet.pendingBytes <= this.#backlogBytes + this.#listBytes) return true
     this.end('slow', SLOW_RETRY_MS)
     return false
   }
@@ -362,9 +367,9 @@ export class Subscriber {
     this.#options.hooks.onNews?.()
   }
 
-  #write(frames: readonly Frame[]): void {
+  #write(frames: readonly Frame[], options?: { readonly isRepeated?: boolean }): void {
     this.writtenAtMs = Date.now()
-    this.outlet.write(frames)
+    this.outlet.write(frames, options)
   }
 }
 

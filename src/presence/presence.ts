@@ -13,8 +13,8 @@ export type PresenceOptions = {
   readonly patienceMs?: number
   /** What the pages of a channel are to be told. */
   readonly onDifference: (channel: string, difference: Difference) => void
-  /** Nothing counts any more that this node has said to its peers. */
-  readonly onForgotten?: () => void
+  /** Nothing counts any more that this node has said to its peers. When this has resolved, it is said again. */
+  readonly onForgotten?: () => Promise<void>
   readonly onError: (error: unknown) => void
 }
 
@@ -37,12 +37,7 @@ export class Presence {
   }
 
   start(): void {
-    this.#options.store.start({
-      onForgotten: () => {
-        for (const room of this.#rooms.values()) room.forgotten()
-        this.#options.onForgotten?.()
-      },
-    })
+    this.#options.store.start({ onForgotten: () => void this.#sayAgain().catch(this.#options.onError) })
   }
 
   /** Resolves with the list once it holds the member. */
@@ -83,6 +78,11 @@ export class Presence {
   async stop(keepMs: number): Promise<void> {
     for (const room of this.#rooms.values()) room.close()
     await this.#options.store.stop(keepMs)
+  }
+
+  async #sayAgain(): Promise<void> {
+    await this.#options.onForgotten?.()
+    for (const room of this.#rooms.values()) room.forgotten()
   }
 
   #open(channel: string): Room {

@@ -4,7 +4,7 @@ import { RESERVED_PREFIX } from '../channels/channel.ts'
 export type PresenceKeys = {
   /** Sorted set: incarnation of a node → when its lease ends, in Redis's milliseconds; 0 once it was taken for dead. */
   readonly nodes: string
-  /** Set: the channels where this incarnation has users. */
+  /** Hash: the channels where this incarnation has users; `step` → the number of what it said last. */
   node(incarnation: string): string
   /** Hash: `v` → version; a user's id as JSON text → the incarnations that say so, a line break, the member's JSON. */
   presence(channel: string): string

@@ -24,6 +24,8 @@ export type LeaseHooks = {
 const STEPS = 6
 /** So many steps a lease lasts in Redis: what is left is for the others to look and to clean up. */
 const STEPS_TO_LIVE = 4
+/** Renewals of a newcomer before it judges: whoever lives, and could not renew before it came, has done so by then. */
+const STEPS_OF_NEWCOMER = 3
 
 /**
  * This node's sign of life in Redis: a random name of its own, the incarnation, that counts as long as it is renewed.
@@ -98,7 +100,13 @@ export class RedisLease {
     this.#renewal ??= this.#renew().finally(() => {
       this.#renewal = null
     })
-    await this.#renewal
+    try {
+      await this.#renewal
+    } catch (error) {
+      // Redis may have renewed it and found it late.
+      this.#stepsBeforeJudging = Math.max(this.#stepsBeforeJudging, STEPS_OF_NEWCOMER)
+      throw error
+    }
   }
 
   /** One line per kind of trouble, not one per attempt. */
@@ -147,7 +155,10 @@ export class RedisLease {
 
   async #renew(): Promise<void> {
     const former = this.#incarnation
-    if (former === null) await this.#enrol()
+    if (former === null) {
+      await this.#enrol()
+      this.#stepsBeforeJudging = STEPS_OF_NEWCOMER
+    }
     const [state, ...dead] = await this.#commands.sseRenew(this.keys.nodes, this.#incarnation ?? '', this.#liveMs())
     this.#recovered()
     if (state === 'dead') return this.#beginAnew()

@@ -1,6 +1,9 @@
 import type { RedisLease } from './redis-lease.ts'
 import { PRESENCE_TRAFFIC } from './store.ts'
 
+/** Of one command: arguments have to fit on the stack. */
+const MAX_ARGUMENTS = 10_000
+
 /**
  * Takes the users of dead nodes off their channels. Every node does so for every dead one it sees: each channel is
  * done once, by whoever comes first, and what one leaves undone another finds.
@@ -17,7 +20,7 @@ export class RedisReaper {
 
   /** Redis may have lost sight of this one, so that nobody else would ever look for what it has left. */
   remember(former: string, channels: ReadonlySet<string>): void {
-    if (channels.size > 0) this.#formers.set(former, channels)
+    this.#formers.set(former, channels)
   }
 
   /** Never rejects; does nothing while an earlier round goes on. */
@@ -42,10 +45,12 @@ export class RedisReaper {
 
   async #bury(former: string, channels: ReadonlySet<string>): Promise<void> {
     const { nodes, node } = this.#lease.keys
-    await this.#lease.ask(async (commands) => {
-      await commands.sadd(node(former), ...channels)
-      await commands.zadd(nodes, 'NX', 0, former)
-    })
+    const fields = [...channels].flatMap((channel) => [channel, ''])
+    for (let from = 0; from < fields.length; from += MAX_ARGUMENTS) {
+      const some = fields.slice(from, from + MAX_ARGUMENTS)
+      await this.#lease.ask((commands) => commands.hset(node(former), ...some))
+    }
+    await this.#lease.ask((commands) => commands.zadd(nodes, 'NX', 0, former))
     this.#formers.delete(former)
     await this.reap(former)
   }

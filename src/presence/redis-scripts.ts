@@ -33,16 +33,23 @@ const KILL = `${NOW}
 local expiry = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not expiry or tonumber(expiry) > now then return {} end
 redis.call('ZADD', KEYS[1], 0, ARGV[1])
-local channels = redis.call('SMEMBERS', KEYS[2])
-if #channels == 0 then redis.call('ZREM', KEYS[1], ARGV[1]) end
+local channels = {}
+for _, field in ipairs(redis.call('HKEYS', KEYS[2])) do
+  if field ~= 'step' then channels[#channels + 1] = field end
+end
+if #channels == 0 then
+  redis.call('HDEL', KEYS[2], 'step')
+  redis.call('ZREM', KEYS[1], ARGV[1])
+end
 return channels
 `
 
 /** What UPDATE and REAP have in common. The text of a change is that of printChange in store.ts. */
 const CHANGE = `
 local function parse(value)
-  if not value then return nil end
-  local at = string.find(value, '\\n', 1, true)
+  local at = value and string.find(value, '\\n', 1, true)
+  -- Without it somebody else has written this.
+  if not at then return nil end
   return string.sub(value, 1, at - 1), string.sub(value, at + 1)
 end
 
@@ -75,15 +82,17 @@ end
 /**
  * What a node says about one channel. KEYS[1] the nodes; KEYS[2] the node's channels; KEYS[3] the channel; ARGV[1] the
  * incarnation; ARGV[2] where changes are published; ARGV[3] the channel's name, ARGV[4] as JSON; ARGV[5] `last` when
- * nobody of this node is left; ARGV[6] how many joined; then id and member of each, as JSON; the rest who left, as
- * JSON. Answers 0 when the incarnation was taken for dead.
+ * nobody of this node is left; ARGV[6] the number of this step; ARGV[7] how many joined; then id and member of each,
+ * as JSON; the rest who left, as JSON. Answers 0 when the incarnation was taken for dead, and -1 when a later step came
+ * first: what a node sent on a connection it has given up may still arrive, and nobody would take it back.
  */
 const UPDATE = `${CHANGE}
 local node = ARGV[1]
 if tonumber(redis.call('ZSCORE', KEYS[1], node) or 0) == 0 then return 0 end
+if tonumber(redis.call('HGET', KEYS[2], 'step') or 0) >= tonumber(ARGV[6]) then return -1 end
 local joined, left = {}, {}
-local pairsEnd = 6 + 2 * ARGV[6]
-for i = 7, pairsEnd, 2 do
+local pairsEnd = 7 + 2 * ARGV[7]
+for i = 8, pairsEnd, 2 do
   local id, member = ARGV[i], ARGV[i + 1]
   local nodes, known = parse(redis.call('HGET', KEYS[3], id))
   if known ~= member then joined[#joined + 1] = member end
@@ -100,7 +109,8 @@ for i = pairsEnd + 1, #ARGV do
     redis.call('HSET', KEYS[3], ARGV[i], rest .. '\\n' .. member)
   end
 end
-redis.call(ARGV[5] == 'last' and 'SREM' or 'SADD', KEYS[2], ARGV[3])
+if ARGV[5] == 'last' then redis.call('HDEL', KEYS[2], ARGV[3]) else redis.call('HSET', KEYS[2], ARGV[3], '') end
+redis.call('HSET', KEYS[2], 'step', ARGV[6])
 tell(KEYS[3], ARGV[2], ARGV[4], joined, left)
 return 1
 `
@@ -111,12 +121,13 @@ return 1
  */
 const REAP = `${CHANGE}
 local left = {}
-if redis.call('SREM', KEYS[2], ARGV[3]) == 1 then
+if redis.call('HDEL', KEYS[2], ARGV[3]) == 1 then
   local entries = redis.call('HGETALL', KEYS[3])
   for i = 1, #entries, 2 do
-    if entries[i] ~= 'v' then
+    -- An id as JSON: not the version, nor what somebody else has written.
+    if string.sub(entries[i], 1, 1) == '"' then
       local nodes, member = parse(entries[i + 1])
-      local rest = without(nodes, ARGV[1])
+      local rest = nodes and without(nodes, ARGV[1])
       if rest == '' then
         redis.call('HDEL', KEYS[3], entries[i])
         left[#left + 1] = entries[i]
@@ -127,7 +138,10 @@ if redis.call('SREM', KEYS[2], ARGV[3]) == 1 then
   end
   tell(KEYS[3], ARGV[2], ARGV[4], {}, left)
 end
-if redis.call('SCARD', KEYS[2]) == 0 then redis.call('ZREM', KEYS[1], ARGV[1]) end
+if redis.call('HLEN', KEYS[2]) == redis.call('HEXISTS', KEYS[2], 'step') then
+  redis.call('HDEL', KEYS[2], 'step')
+  redis.call('ZREM', KEYS[1], ARGV[1])
+end
 return #left
 `
 
@@ -137,8 +151,12 @@ local time = redis.call('TIME')
 local nowUs = time[1] * 1000000 + time[2]
 `
 
-/** What a socket is granted. KEYS[1] the socket; ARGV[1] its node; ARGV[2] the channels; ARGV[3] milliseconds to live. */
+/**
+ * What a socket is granted. KEYS[1] the socket; ARGV[1] its node; ARGV[2] the channels; ARGV[3] milliseconds to live;
+ * ARGV[4] `less` when nothing of it is new: then it is not said over what another node has written.
+ */
 const GRANT = `${NOW_US}
+if ARGV[4] == 'less' and (redis.call('HGET', KEYS[1], 'node') or ARGV[1]) ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'node', ARGV[1], 'live', '1', 'channels', ARGV[2], 'at', string.format('%.0f', nowUs))
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1
@@ -196,7 +214,13 @@ export type PresenceScripts = {
   sseKill(nodes: string, node: string, incarnation: string): Promise<string[]>
   ssePresence(nodes: string, node: string, channel: string, ...args: (string | number)[]): Promise<number>
   sseReap(nodes: string, node: string, channel: string, ...args: string[]): Promise<number>
-  sseGrant(socket: string, incarnation: string, channels: string, keepMs: number): Promise<number>
+  sseGrant(
+    socket: string,
+    incarnation: string,
+    channels: string,
+    keepMs: number,
+    change: 'new' | 'less',
+  ): Promise<number>
   sseRelease(socket: string, incarnation: string, keepMs: number): Promise<number>
   sseFindGrant(
     nodes: string,

@@ -4,12 +4,18 @@ import type { RedisLease } from './redis-lease.ts'
 import { RedisReaper } from './redis-reaper.ts'
 import { PRESENCE_TRAFFIC, type PresenceSnapshot, type PresenceStore, type PresenceUpdate } from './store.ts'
 
+/** What Redis answers to a step it has not done. */
+const FORGOTTEN = 0
+const OVERTAKEN = -1
+
 /** The presence of a service of many nodes. It starts and stops the lease in whose name it speaks. */
 export class RedisPresenceStore implements PresenceStore {
   readonly #lease: RedisLease
   readonly #reaper: RedisReaper
   /** Where this node has users. */
   #channels = new Set<string>()
+  /** How much this node has said. */
+  #steps = 0
 
   constructor({ lease }: { readonly lease: RedisLease }) {
     this.#lease = lease
@@ -29,11 +35,23 @@ export class RedisPresenceStore implements PresenceStore {
     })
   }
 
-  async update({ channel, joined, left, isLast }: PresenceUpdate): Promise<void> {
+  async update(update: PresenceUpdate): Promise<void> {
+    let answer = OVERTAKEN
+    // By a step on another channel, when Redis did not know the script and was sent it after that.
+    while (answer === OVERTAKEN) answer = await this.#say(update)
+    if (answer === FORGOTTEN) {
+      await this.verify()
+      throw new GatewayError('broker_unavailable', { message: 'Redis had forgotten this node; say it again.' })
+    }
+    if (update.isLast) this.#channels.delete(update.channel)
+  }
+
+  #say({ channel, joined, left, isLast }: PresenceUpdate): Promise<number> {
     const { keys, redisPrefix } = this.#lease
-    const isDone = await this.#lease.ask((commands, incarnation) => {
+    return this.#lease.ask((commands, incarnation) => {
       // Before the answer: it may be lost, and the step be done.
       this.#channels.add(channel)
+      this.#steps += 1
       return commands.ssePresence(
         keys.nodes,
         keys.node(incarnation),
@@ -43,16 +61,12 @@ export class RedisPresenceStore implements PresenceStore {
         channel,
         JSON.stringify(channel),
         isLast ? 'last' : '',
+        this.#steps,
         joined.length,
         ...joined.flatMap(({ id, json }) => [JSON.stringify(id), json]),
         ...left.map((id) => JSON.stringify(id)),
       )
     })
-    if (isDone === 0) {
-      await this.verify()
-      throw new GatewayError('broker_unavailable', { message: 'Redis had forgotten this node; say it again.' })
-    }
-    if (isLast) this.#channels.delete(channel)
   }
 
   async read(channel: string): Promise<PresenceSnapshot> {
@@ -77,11 +91,21 @@ function parseSnapshot(record: Record<string, string>, incarnation: string): Pre
   const members: ListedMember[] = []
   const own = new Set<string>()
   for (const [field, value] of Object.entries(record)) {
-    if (field === 'v') continue
-    const id = JSON.parse(field) as string
+    const id = field === 'v' ? null : parseId(field)
     const end = value.indexOf('\n')
+    // Somebody else has written this.
+    if (id === null || end < 0) continue
     members.push({ id, json: value.slice(end + 1) })
     if (value.slice(0, end).split(' ').includes(incarnation)) own.add(id)
   }
   return { version: Number(record.v ?? 0), members, own }
+}
+
+function parseId(field: string): string | null {
+  try {
+    const id: unknown = JSON.parse(field)
+    return typeof id === 'string' ? id : null
+  } catch {
+    return null
+  }
 }

@@ -16,7 +16,7 @@ export type RoomOptions = {
   readonly maxListed: number
   /** How long a page waits for the store before it is told what this node knows by itself. */
   readonly patienceMs: number
-  /** How long somebody who is missing from the record is believed to be there: his node may be about to say so again. */
+  /** How long somebody who is missing from the record is believed to be there: a node may be about to say so again. */
   readonly graceMs: number
   readonly onDifference: (channel: string, difference: Difference) => void
   /** Nobody of this node is there any more, and the store knows. */
@@ -34,7 +34,7 @@ export class Room {
   readonly #guests: Guests
   readonly #follower: Follower
   readonly #timers = new Timers()
-  /** User id → pages that wait until the list holds him. */
+  /** User id → pages that wait until the list holds the user. */
   readonly #waiting = new Map<string, (() => void)[]>()
   /** Users who are listed and missing from the record → since when. */
   readonly #doubted = new Map<string, number>()
@@ -65,7 +65,7 @@ export class Room {
     return this.#guests.size
   }
 
-  /** Resolves when the list is known and holds the member, or when he has left again. */
+  /** Resolves when the list is known and holds the member, or when that member has left again. */
   enter(socketId: string, member: Member): Promise<void> {
     if (this.#guests.userOf(socketId) !== member.id) this.leave(socketId)
     this.#guests.enter(socketId, member)
@@ -111,8 +111,8 @@ export class Room {
     })
   }
 
-  // The store is away. What this node knows is better than no list; should the store never hear of him, a later look
-  // at the record finds that he is missing.
+  // The store is away. What this node knows is better than no list; should the store never hear of this user, a later
+  // look at the record finds the user missing.
   #listUnheard(id: string): void {
     const member = this.#guests.member(id)
     if (member !== undefined && this.roster.add(member)) {
@@ -133,7 +133,7 @@ export class Room {
     this.#tell(this.#addAll(joined), gone)
   }
 
-  // Who is not on the record any more. His node may only be late to say it again, so nobody is shown leaving at once.
+  // Who is not on the record any more. A node may only be late to say it again, so nobody is shown leaving at once.
   #longMissing(present: ReadonlySet<string>): ListedMember[] {
     const missing = [...this.roster.ids()].filter((id) => !present.has(id))
     const longMissing = missing.filter((id) => Date.now() - this.#doubt(id) >= this.#options.graceMs)
@@ -142,8 +142,8 @@ export class Room {
     return gone
   }
 
-  // He has just come here from elsewhere, or a peer thought this node dead. The record does not have him until it is
-  // said again; should he go before that, nobody would say that he left.
+  // They have just come here from elsewhere, or a peer thought this node dead. The record does not have them until it
+  // is said again; should they go before that, nobody would say that they left.
   #takenOff(own: readonly string[]): void {
     for (const id of own) if (this.roster.has(id)) this.#doubt(id)
     if (this.#doubted.size > 0) this.#lookAgain()

@@ -5,8 +5,11 @@ export interface Outlet {
   /** Bytes written that the other side has not taken yet. */
   readonly pendingBytes: number
   readonly isOpen: boolean
-  /** Writes frames at once. Frames written in one call leave in one piece. */
-  write(frames: readonly Frame[]): void
+  /**
+   * Writes frames at once. Frames written in one call leave in one piece. `isRepeated`: every answer of a long-poll says
+   * them anew, so they take no room from what it brings.
+   */
+  write(frames: readonly Frame[], options?: { readonly isRepeated?: boolean }): void
   /** Writes several frames joined beforehand. The hub's fast path: one batch serves many outlets. */
   writeBatch(batch: Batch): void
   /** Calls back once when everything written has been taken, at once when it has; never when the outlet is closed. */

@@ -9,6 +9,7 @@ export class PollResponse implements Outlet {
   readonly #maxBytes: number
   readonly #finish: (body: Buffer) => void
   readonly #frames: Frame[] = []
+  /** What counts towards the bound. */
   #sizeBytes = 0
   #isEnded = false
 
@@ -31,11 +32,12 @@ export class PollResponse implements Outlet {
     return !this.#isEnded
   }
 
-  write(frames: readonly Frame[]): void {
+  // A list of members longer than the bound would fill each answer anew, and no poll would ever get to what is new.
+  write(frames: readonly Frame[], { isRepeated = false }: { readonly isRepeated?: boolean } = {}): void {
     if (this.#isEnded) return
     for (const frame of frames) {
       this.#frames.push(frame)
-      this.#sizeBytes += frame.chunk.length
+      if (!isRepeated) this.#sizeBytes += frame.chunk.length
     }
   }
 

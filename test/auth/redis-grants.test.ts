@@ -100,6 +100,26 @@ describe.runIf(requirePart('redis'))('RedisGrantStore', () => {
     expect(await one.grants.find(SOCKET)).toEqual({ channels: orders, isLive: true })
   })
 
+  it('of one node is not replaced by what is left at another, only by something new', async () => {
+    const [one, other] = [await start(), await start()]
+    const both = new Map([...orders, ['private-invoices', null]] as const)
+    await one.grants.write(SOCKET, both)
+    await one.grants.reduce(SOCKET, orders)
+    expect((await other.grants.find(SOCKET))?.channels).toEqual(orders)
+    await other.grants.write(SOCKET, both)
+    await one.grants.reduce(SOCKET, orders)
+    await one.grants.release(SOCKET, 0)
+    expect(await one.grants.find(SOCKET)).toEqual({ channels: both, isLive: true })
+  })
+
+  it('is forgotten with a page that says it is gone, whoever wrote it', async () => {
+    const [one, other] = [await start(), await start()]
+    await one.grants.write(SOCKET, orders)
+    await other.grants.forget(SOCKET)
+    expect(await one.grants.find(SOCKET)).toBeNull()
+    expect(await redis.exists(key())).toBe(0)
+  })
+
   it('counts no longer than the lease of the node that wrote it, whether or not anybody looked', async () => {
     const [one, other] = [await start(), await start()]
     await one.grants.write(SOCKET, orders)

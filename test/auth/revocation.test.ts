@@ -26,10 +26,7 @@ describe('the text of a revocation', () => {
     ['{"channel":"private-orders"}', { channel: 'private-orders' }],
     ['{"channel":"__proto__"}', { channel: '__proto__' }],
     ['{"socket":"8123.1"}', { socket: '8123.1' }],
-    [
-      '{"socket":"8123.1","user":"7","channel":"presence-a","why":"banned"}',
-      { user: '7', channel: 'presence-a', socket: '8123.1' },
-    ],
+    ['{"socket":"8123.1","user":"7","channel":"presence-a"}', { user: '7', channel: 'presence-a', socket: '8123.1' }],
   ])('%s is read', (text, named) => {
     expect(parseRevocation(text)).toEqual(all(named))
   })
@@ -51,7 +48,12 @@ describe('the text of a revocation', () => {
     '{"channel":7}',
     '{"socket":8123.1}',
     '{"__proto__":{"user":"7"}}',
+    '{"event":"App\\\\Events\\\\E","data":{},"socket":"8123.1"}',
     '{"User":"7"}',
+    '{"channel":"presence-a","usr":"7"}',
+    '{"user":"7","__proto__":null}',
+    '{"user":1.5}',
+    '{"user":1e400}',
     '{"user":"7"',
   ])('%s is none, for it would mean nobody or anybody', (text) => {
     expect(parseRevocation(text)).toBeNull()

@@ -28,7 +28,7 @@ describe.runIf(requirePart('redis'))('revoke by Redis', () => {
     authorizer.decides(() => ({ allowed: true, member: { id: '7', info: null } }))
     const page = await openStream(`${url}/stream?channels=presence-room`)
     await page.next('subscribed')
-    expect(await run(...words)).toEqual({ code: 0, out: 'Gateways that were told: 1.\n', err: '' })
+    expect(await run(...words)).toEqual({ code: 0, out: 'Subscribers on Redis that heard it: 1.\n', err: '' })
     expect((await page.next('revoked')).data).toMatchObject({ channel: 'presence-room', status: 403, code: 'revoked' })
     await stop()
   })
@@ -36,7 +36,9 @@ describe.runIf(requirePart('redis'))('revoke by Redis', () => {
   it('fails, with the likely reason, when no gateway listens', async () => {
     const { code, out, err } = await run('--user', '7')
     expect({ code, out }).toEqual({ code: 1, out: '' })
-    expect(err).toBe('Gateways that were told: 0. Is a gateway running, on this Redis and with this prefix?\n')
+    expect(err).toBe(
+      'Subscribers on Redis that heard it: 0. Is a gateway running, on this Redis and with this prefix?\n',
+    )
   })
 })
 

@@ -30,7 +30,7 @@ describe.runIf(requirePart('redis'))('a presence channel of many members on two 
     await server?.close()
   })
 
-  it('of a thousand, tells the one who comes of all, all others of him alone, and asks Redis no more than for ten', async () => {
+  it('of a thousand, tells the one who comes of all, all others of that one alone, and asks Redis no more than for ten', async () => {
     const few = await listeners(here, 1, 10)
     await untilTold(few, await enter(there, 'first'))
     const { cost: costOfFew } = await costOf('second', few)
@@ -53,7 +53,7 @@ describe.runIf(requirePart('redis'))('a presence channel of many members on two 
     expect(cost).not.toHaveProperty('hgetall')
   })
 
-  it('of ten thousand, names the first, himself and how many they are, and forgets nobody with a Redis that forgets all', async () => {
+  it('of ten thousand, names the first, the one who asks and how many they are, and forgets nobody with a Redis that forgets all', async () => {
     const before = usedBytes()
     const watcher = await enter(here, 'watcher')
     await Promise.all([crowd(here, 1, 5000), crowd(there, 5001, 10_000)])

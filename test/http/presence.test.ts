@@ -112,7 +112,7 @@ describe('a list of members', () => {
 })
 
 describe('a member', () => {
-  it('is there as long as one of his pages is, and nobody sees his own coming', async () => {
+  it('is there as long as one of its pages is, and no page is told of its own coming', async () => {
     const gateway = await gatewayWithUsers({ lingerMs: 0 })
     const eye = await joinPage(gateway, ROOM, { user: 'eye' })
     const [ada, tab] = [await joinPage(gateway, ROOM), await joinPage(gateway, ROOM)]
@@ -166,7 +166,7 @@ describe('a member', () => {
     expect(subscribedTo(tab, ROOM).members[1]).toEqual({ id: 'ada', info: 'new' })
   })
 
-  it('comes and goes in his place among the broadcasts', async () => {
+  it('comes and goes in its place among the broadcasts', async () => {
     const gateway = await gatewayWithUsers()
     const eye = await joinPage(gateway, ROOM, { user: 'eye' })
     await gateway.publish(ROOM, 'Before')
@@ -223,6 +223,24 @@ describe('a long-poll', () => {
     await expect.poll(() => gateway.gateway.services.hub.size).toBe(2)
     await gateway.publish(ROOM, 'News')
     expect(await eventsOf(third)).toEqual(['connected', 'subscribed', 'message', 'ping'])
+  })
+
+  it('brings what was published, however long the list is that each answer begins with', async () => {
+    const gateway = await gatewayWithUsers()
+    const bio = 'x'.repeat(15_000)
+    gateway.authorizer.decides(({ credentials }) => ({
+      allowed: true,
+      member: { id: credentials.headers.authorization ?? '', info: { bio } },
+    }))
+    for (let count = 0; count < 18; count += 1) await joinPage(gateway, ROOM, { user: `member-${count}` })
+    const first = await poll(gateway)
+    expect(await eventsOf(first)).toEqual(QUIET)
+    expect(first.stream.text.length).toBeGreaterThan(256 * 1024)
+    await gateway.publish(ROOM, 'News')
+    const second = await poll(gateway, first)
+    expect(await eventsOf(second)).toEqual(['connected', 'subscribed', 'message', 'ping'])
+    const third = await poll(gateway, second, '0')
+    expect(await eventsOf(third)).toEqual(QUIET)
   })
 
   it('keeps its member there from one to the next, although no linger time is given', async () => {

@@ -154,6 +154,13 @@ describe('a whisper', () => {
     expect(await whisper(ada, { data: 'é'.repeat(50) })).toMatchObject({ status: 413, code: 'body_too_large' })
   })
 
+  it('may be as long as allowed on a channel whose name is as long as allowed', async () => {
+    const gateway = await gatewayWithUsers({ maxChannelBytes: 4096, maxWhisperBytes: 100 })
+    const channel = `private-${'x'.repeat(4088)}`
+    const ada = await joinPage(gateway, channel)
+    expect((await whisper(ada, { event: `client-${'x'.repeat(193)}`, data: 'x'.repeat(98) })).status).toBe(204)
+  })
+
   it('is allowed while the page may be on its way back', async () => {
     const gateway = await gatewayWithUsers({ lingerMs: 600_000 })
     const ada = await joinPage(gateway, ROOM)

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { Frame } from '../../src/sse/frame.ts'
 import { laravel } from '../support/history.ts'
 import { broadcastsOf, DENIAL, framesNamed, GRANT, Stage } from '../support/stage.ts'
 
@@ -174,6 +175,23 @@ describe('a late answer', () => {
     subscriber.grant('private-other', GRANT)
     expect(outlet.news()).toEqual([])
     expect(stage.hub.has('private-other')).toBe(false)
+  })
+
+  it('with a list longer than the backlog ends no stream that is still reading it; once it is read the bound holds', async () => {
+    const stage = new Stage()
+    const { subscriber, outlet, ended } = stage.open(['presence-room'], { backlogBytes: 1000 })
+    const whisper = (text: string) => stage.hub.pass('presence-room', [new Frame(`data: {"data":"${text}"}\n\n`)])
+    outlet.isStuck = true
+    subscriber.grant('presence-room', GRANT, { list: { json: `["${'x'.repeat(70_000)}"]`, count: null } })
+    whisper('first')
+    whisper('second')
+    expect(broadcastsOf(outlet.frames).map(([, data]) => data)).toEqual(['first', 'second'])
+    outlet.drain()
+    for (const text of ['x'.repeat(1001), 'third']) {
+      whisper(text)
+      await stage.flush()
+    }
+    expect(ended).toEqual(['slow'])
   })
 
   it('after the end is not told', () => {

@@ -23,7 +23,7 @@ function openPresence() {
       const name = channel.replace('presence-', '')
       told.push(...joined.map(({ id }) => `${name} +${id}`), ...left.map(({ id }) => `${name} -${id}`))
     },
-    onForgotten: () => {
+    onForgotten: async () => {
       forgotten += 1
     },
     onError: (error) => {
@@ -35,7 +35,7 @@ function openPresence() {
 }
 
 /** The same on a store that a test plays. */
-function openScripted() {
+function openScripted({ onForgotten = async () => {} } = {}) {
   const told: string[] = []
   let forgotten = 0
   const store = new ScriptedPresenceStore(ROOM)
@@ -48,6 +48,7 @@ function openScripted() {
     },
     onForgotten: () => {
       forgotten += 1
+      return onForgotten()
     },
     onError: () => {},
   })
@@ -160,6 +161,18 @@ describe('a store that has forgotten this node', () => {
     store.onForgotten()
     await settled()
     expect([store.ours, told, forgotten()]).toEqual([['1', '2'], [], 1])
+  })
+
+  it('is not told of who is found to be off the channel first', async () => {
+    const { presence, store } = openScripted({ onForgotten: async () => presence.leave(ROOM, 's1') })
+    await presence.enter(ROOM, 's1', member('1'))
+    await presence.enter(ROOM, 's2', member('2'))
+    store.flush()
+    const said: string[] = []
+    store.onChange = ({ joined }) => void said.push(...joined.map(({ id }) => id))
+    store.onForgotten()
+    await settled()
+    expect(said).toEqual(['2'])
   })
 })
 

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { presenceKeys } from '../../src/presence/redis-keys.ts'
@@ -5,6 +7,7 @@ import { RedisReaper } from '../../src/presence/redis-reaper.ts'
 import { withPresenceScripts } from '../../src/presence/redis-scripts.ts'
 import { PRESENCE_TRAFFIC } from '../../src/presence/store.ts'
 import { presenceStoreContract } from '../contract/presence-store.ts'
+import { atEndOfTest } from '../support/at-end.ts'
 import { freePort } from '../support/child.ts'
 import { requirePart } from '../support/parts.ts'
 import type { PresenceEars } from '../support/presence-ears.ts'
@@ -248,6 +251,29 @@ describe.runIf(requirePart('redis'))('RedisPresenceStore on many nodes', () => {
     expect(nodes.map(nameOf)).toEqual(renewals)
   })
 
+  it('kills nobody after a time without memory for renewals, also when a new one is the first to look', async () => {
+    const crowded = await startRedis()
+    atEndOfTest(() => crowded.close())
+    const hears = await openEars(crowded.url, redisPrefix)
+    const nodes = [await start({ redis: crowded.url }), await start({ redis: crowded.url })] as const
+    await join(nodes[0], '1')
+    await join(nodes[1], '2')
+    await crowded.cli('CONFIG', 'SET', 'maxmemory', '1')
+    const expiries = async () => (await crowded.cli('ZRANGE', keys().nodes, '0', '-1', 'WITHSCORES')).split('\n')
+    await vi.waitFor(async () => {
+      const [, one, , other] = await expiries()
+      expect(Math.max(Number(one), Number(other))).toBeLessThan(Date.now())
+    }, 5000)
+    await crowded.cli('CONFIG', 'SET', 'maxmemory', '0')
+    const fresh = await start({ redis: crowded.url })
+    for (const node of nodes) await node.store.verify()
+    await fresh.store.verify()
+    await join(fresh, '3')
+    await hears.until((self) => self.story(ROOM).includes('+3'))
+    expect(hears.story(ROOM)).toEqual(['+1', '+2', '+3'])
+    expect(nodes.map((node) => node.forgotten())).toEqual([0, 0])
+  })
+
   describe('a Redis that has forgotten', () => {
     it('everything is told again by all, and nobody is shown to leave', async () => {
       const nodes = [await start({ leaseS: 60 }), await start({ leaseS: 60 })] as const
@@ -329,6 +355,57 @@ describe.runIf(requirePart('redis'))('RedisPresenceStore on many nodes', () => {
     })
   })
 
+  it('does not do what arrives after what was said next, as from a connection that was given up', async () => {
+    const line = await startTcpProxy(server.port)
+    const node = await start({ redis: line.redisUrl, leaseS: 60 })
+    await join(node, '1')
+    let sent = ''
+    line.silence('to-server', (text) => {
+      sent = text
+      return false
+    })
+    await leave(node, ['1'], true)
+    const late = connect(server.port, '127.0.0.1').resume()
+    late.end(sent, 'latin1')
+    await once(late, 'close')
+    await untilAllIsTold(node)
+    expect(sent).toContain(ROOM)
+    expect(ears.story(ROOM)).toEqual(['+1', '-1'])
+    expect(await redis.exists(keys().presence(ROOM))).toBe(0)
+  })
+
+  it('does what Redis had to be taught first, although what was said after it came before it', async () => {
+    const line = await startTcpProxy(server.port)
+    const node = await start({ redis: line.redisUrl, leaseS: 60 })
+    const [other, late, early] = [await start({ leaseS: 60 }), 'presence-late', 'presence-early']
+    const enter = (channel: string) => node.store.update({ channel, joined: [user('1')], left: [], isLast: false })
+    await enter('presence-first')
+    await redis.script('FLUSH')
+    await redis.config('RESETSTAT')
+    line.silence('to-client')
+    const entering = [enter(late)]
+    await vi.waitFor(async () => expect(await redis.info('errorstats')).toContain('NOSCRIPT'), 3000)
+    await join(other, '2')
+    entering.push(enter(early))
+    await vi.waitFor(async () => expect(await redis.exists(keys().presence(early))).toBe(1), 3000)
+    expect(await redis.exists(keys().presence(late))).toBe(0)
+    line.resume()
+    await Promise.all(entering)
+    expect(await redis.exists(keys().presence(late))).toBe(1)
+  })
+
+  it('names more channels of an earlier name of its own than fit into one command', async () => {
+    const node = await start({ leaseS: 60 })
+    const reaper = new RedisReaper(node.lease)
+    // To reap them all would take a minute.
+    const reap = vi.spyOn(reaper, 'reap').mockResolvedValue()
+    reaper.remember('former', new Set(Array.from({ length: 150_000 }, (_, index) => `presence-${index}`)))
+    await reaper.cleanUp([])
+    expect(reap).toHaveBeenCalledWith('former')
+    expect(await redis.hlen(keys().node('former'))).toBe(150_000)
+    expect(await redis.zscore(keys().nodes, 'former')).toBe('0')
+  })
+
   it('rejects while Redis is away, says so once, and goes on by itself', async () => {
     const line = await startTcpProxy(server.port)
     const node = await start({ redis: line.redisUrl })
@@ -374,10 +451,25 @@ describe.runIf(requirePart('redis'))('RedisPresenceStore on many nodes', () => {
     expect([members.length, own.size]).toEqual([10_000, 0])
     victim.kill()
     await takeForDead(victim)
-    await peer.store.verify()
+    for (let renewals = 0; renewals < 3; renewals += 1) await peer.store.verify()
     await ears.until((self) => self.on(ROOM).length === 11)
     expect(ears.on(ROOM).at(-1)?.left.length).toBe(10_000)
     expect(await redis.exists(keys().presence(ROOM))).toBe(0)
+  })
+
+  it('passes over what somebody else has written into a list, and still takes off who is gone', async () => {
+    const [one, victim] = [await start(), await start()]
+    await join(one, '1')
+    await join(victim, '2')
+    await redis.hset(keys().presence(ROOM), 'no JSON', `${nameOf(victim)}\n{}`, '"9"', 'no gateway', '7', '7\n7')
+    expect(await listed(one)).toEqual(['1', '2'])
+    victim.kill()
+    await takeForDead(victim)
+    for (let renewals = 0; renewals < 3; renewals += 1) await one.store.verify()
+    await ears.until((self) => self.story(ROOM).some((told) => told.includes('-2')))
+    expect(await listed(one)).toEqual(['1'])
+    await join(one, '9')
+    expect(await listed(one)).toEqual(['1', '9'])
   })
 
   it('begins versions at Redis’s time in microseconds, unrounded', async () => {

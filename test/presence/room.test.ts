@@ -170,7 +170,7 @@ describe('a rush', () => {
 })
 
 describe('who leaves', () => {
-  it('while his coming is on its way is taken off', async () => {
+  it('while the news of their coming is on its way is taken off', async () => {
     const { room, store, emptied } = openRoom()
     store.isHeld = true
     void room.enter('s1', member('1'))
@@ -185,7 +185,7 @@ describe('who leaves', () => {
     expect([store.ours, emptied()]).toEqual([[], 1])
   })
 
-  it('is shown leaving once, after his last page', async () => {
+  it('is shown leaving once, after the last page', async () => {
     const { room, store, news } = await roomWith(['1', '2'])
     void room.enter('1b', member('1'))
     room.leave('1')
@@ -359,7 +359,7 @@ describe('a store that is away', () => {
   })
 
   it.each([1, GRACE_MS * 3])(
-    'and never heard of somebody who came and went: he is shown leaving as he was shown joining (%d ms later)',
+    'and never heard of somebody who came and went: whoever was shown joining is shown leaving (%d ms later)',
     async (stayMs) => {
       const { room, store, news } = await roomWith(['1'])
       store.isAway = true
@@ -645,7 +645,7 @@ describe('our own users', () => {
 })
 
 describe('somebody who is missing from the record', () => {
-  it('is not shown leaving when his node says it again in time, nor joining', async () => {
+  it('is not shown leaving when the node says it again in time, nor joining', async () => {
     const { room, store, news, listed } = await roomWith(['1'], ['7', '8'])
     store.flush()
     room.refresh()
@@ -672,7 +672,7 @@ describe('somebody who is missing from the record', () => {
     expect(news()).toEqual([])
   })
 
-  it('is given the whole grace from when he was missing first, also when others were missing before', async () => {
+  it('is given the whole grace from the first time missing, also when others were missing before', async () => {
     const { room, store, news } = await roomWith(['1'], ['7', '8'])
     store.isMute = true
     store.peer([], ['7'])
@@ -688,7 +688,7 @@ describe('somebody who is missing from the record', () => {
     expect(news()).toEqual(['-8'])
   })
 
-  it('and comes to this node meanwhile stays, and when he goes is shown leaving', async () => {
+  it('and comes to this node meanwhile stays, and is shown leaving in the end', async () => {
     const { room, store, news } = await roomWith(['1'], ['7'])
     store.flush()
     room.refresh()

@@ -63,14 +63,14 @@ describe('a list', () => {
 })
 
 describe('who is added', () => {
-  it('is new the first time only; what is said about him later replaces what was said', () => {
+  it('is new the first time only; what is said later replaces what was said', () => {
     const roster = rosterOf(10, '1', '2')
     expect([roster.add(user('3')), roster.add(user('1', 'renamed'))]).toEqual([true, false])
     expect(JSON.parse(roster.list('2').json)[0]).toEqual({ id: '1', info: 'renamed' })
     expect(roster.size).toBe(3)
   })
 
-  it('is returned as he was known when he is removed, once', () => {
+  it('is returned as last known when removed, once', () => {
     const roster = rosterOf(10, '1')
     roster.add(user('1', 'renamed'))
     expect([roster.remove('1'), roster.remove('1'), roster.has('1')]).toEqual([user('1', 'renamed'), null, false])

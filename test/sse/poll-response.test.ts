@@ -37,6 +37,16 @@ describe('the answer of a long-poll', () => {
     expect(response.pendingBytes).toBeGreaterThanOrEqual(30)
   })
 
+  it('has room for news however long that is what every answer says', () => {
+    const { response, bodies } = poll(30)
+    response.write([frame('x'.repeat(100))], { isRepeated: true })
+    expect([response.isFull, response.pendingBytes]).toEqual([false, 0])
+    response.write([frame('x'.repeat(20))])
+    expect(response.isFull).toBe(true)
+    response.end()
+    expect(bodies[0]).toHaveLength(108 + 28)
+  })
+
   it('never drains: a full answer is finished, not emptied', () => {
     const outlet: Outlet = poll(1).response
     outlet.write([frame('a')])

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { vi } from 'vitest'
 import { atEndOfTest } from './at-end.ts'
-import { FakeLaravel, type FakeRequest, GRANT, presenceGrant, REFUSAL } from './fake-laravel.ts'
+import { FakeLaravel, type FakeReply, type FakeRequest, GRANT, presenceGrant, REFUSAL } from './fake-laravel.ts'
 import { type GatewayProcess, startGatewayProcess } from './gateway-process.ts'
 import { laravel as broadcast } from './history.ts'
 import { type RedisServer, startRedis } from './redis.ts'
@@ -10,8 +10,13 @@ import { type RedisServer, startRedis } from './redis.ts'
 /** Gateways as processes of their own that are one service, and a Laravel that takes the bearer token for the user's id. */
 export type Fleet = {
   readonly server: RedisServer
+  readonly laravel: FakeLaravel
   /** As Laravel's Redis driver does. */
   publish(channel: string, data: unknown, socket?: string | null): Promise<unknown>
+  /** Anything at all, under the prefix of the service. */
+  say(channel: string, payload: string | Buffer): Promise<unknown>
+  /** What the gateways tell each other of a socket; null when nothing is known any more. */
+  recordOf(socketId: string): Promise<SocketRecord | null>
   /** How many gateways are on record in Redis: alive, or dead and not yet cleaned up after. */
   nodesOnRecord(): Promise<number>
   untilNodesOnRecord(count: number): Promise<void>
@@ -21,9 +26,13 @@ export type Fleet = {
   close(): Promise<void>
 }
 
+export type SocketRecord = { readonly isLive: boolean; readonly channels: readonly string[] }
+
 export type NodeOptions = {
   /** Arguments before those of the fleet: where Redis is, for a node that reaches it another way. */
   readonly redis?: readonly string[]
+  /** Further arguments of its own. */
+  readonly args?: readonly string[]
   /** How wrong its clock is. */
   readonly clockShiftMs?: number
 }
@@ -42,11 +51,11 @@ export const LINGER_MS = 300
 /** A Redis and a Laravel, and no gateway yet. */
 export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
   const server = await startRedis()
-  const laravel = await FakeLaravel.start(answer)
+  const laravel = await FakeLaravel.start(grantByBearer)
   const redis = new Redis(server.url, { protocol: 2, retryStrategy: () => 20 })
   redis.on('error', () => {})
   const nodes: GatewayProcess[] = []
-  const args = argumentsOf(options, laravel)
+  const fleetArgs = argumentsOf(options, laravel)
   const nodesOnRecord = async () => Number(await server.cli('ZCARD', `${PREFIX}sse:nodes`))
   let closed: Promise<void> | null = null
   const end = async () => {
@@ -62,13 +71,21 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
   atEndOfTest(close)
   return {
     server,
+    laravel,
     publish: (channel, data, socket = null) => redis.publish(PREFIX + channel, broadcast(data, socket)),
+    say: (channel, payload) => redis.publish(PREFIX + channel, payload),
+    recordOf: async (socketId) => {
+      const { live, channels } = await redis.hgetall(`${PREFIX}sse:socket:${socketId}`)
+      if (channels === undefined) return null
+      return { isLive: live === '1', channels: (JSON.parse(channels) as [string, unknown][]).map(([name]) => name) }
+    },
     nodesOnRecord,
     untilNodesOnRecord: async (count) => {
       await vi.waitUntil(async () => (await nodesOnRecord()) === count, { interval: 50, timeout: 8000 })
     },
-    start: async ({ redis: where = ['--redis', server.url], clockShiftMs = 0 } = {}) => {
-      const node = await startGatewayProcess([...where, ...args], clockShiftMs === 0 ? {} : shiftedClock(clockShiftMs))
+    start: async ({ redis: where = ['--redis', server.url], args = [], clockShiftMs = 0 } = {}) => {
+      const env = clockShiftMs === 0 ? {} : shiftedClock(clockShiftMs)
+      const node = await startGatewayProcess([...where, ...fleetArgs, ...args], env)
       nodes.push(node)
       return node
     },
@@ -91,10 +108,15 @@ function argumentsOf(
   return ['--laravel-url', laravel.url, '--redis-prefix', PREFIX, ...timing.map(String), ...args]
 }
 
-function answer({ headers, channel }: FakeRequest) {
-  const id = /^Bearer (\S+)$/.exec(headers.authorization ?? '')?.[1]
+/** Takes the bearer token for the user's id. */
+export function grantByBearer({ headers, channel }: FakeRequest): FakeReply {
+  const id = userOf(headers)
   if (id === undefined) return REFUSAL
   return channel.startsWith('presence-') ? presenceGrant(id, { name: id }) : GRANT
+}
+
+export function userOf({ authorization = '' }: FakeRequest['headers']): string | undefined {
+  return /^Bearer (\S+)$/.exec(authorization)?.[1]
 }
 
 function shiftedClock(shiftMs: number): Record<string, string> {

@@ -52,7 +52,7 @@ export class ModelRecord {
       for (const [field, value] of Object.entries(await this.#redis.hgetall(key))) {
         if (field === 'v') continue
         const nodes = value.slice(0, value.indexOf('\n')).split(' ')
-        const guarded = await Promise.all(nodes.map((node) => this.#redis.sismember(keys.node(node), channel)))
+        const guarded = await Promise.all(nodes.map((node) => this.#redis.hexists(keys.node(node), channel)))
         const isNoticed = guarded.every((is) => is === 1) ? 'and all of them would be noticed' : 'not all noticed'
         entries.push(`${JSON.parse(field)} on ${channel} by ${nodes.length}, ${isNoticed}`)
       }

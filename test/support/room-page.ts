@@ -17,7 +17,10 @@ let fences = 0
  */
 export class RoomPage {
   readonly user: string
-  /** `+ada` joined, `-ada` left, `ada: …` whispered, everything else was broadcast. Without fences. */
+  /**
+   * `+ada` joined, `-ada` left, `ada: …` whispered, `!presence-a` was taken from it, everything else was broadcast.
+   * Without fences.
+   */
   readonly story: string[] = []
   readonly gaps: GapReason[] = []
   readonly denied: string[] = []
@@ -163,6 +166,7 @@ export class RoomPage {
       lists.set(data.channel, new Set(data.members.map((member: { id: string }) => member.id)))
       if (!lists.get(data.channel)?.has(this.user)) this.#oddities.push('a list without itself')
     }
+    if (event === 'revoked') this.#takeAway(data.channel, lists)
     if (event === 'joining' || event === 'leaving') this.#takeChange(event, data.member.id, lists.get(data.channel))
     if (event === 'message') this.#tell(data.userId === undefined ? String(data.data) : `${data.userId}: ${data.data}`)
   }
@@ -173,6 +177,11 @@ export class RoomPage {
     if (event === 'joining') list.add(id)
     else list.delete(id)
     this.#tell(`${event === 'joining' ? '+' : '-'}${id}`)
+  }
+
+  #takeAway(channel: string, lists: Map<string, Set<string>>): void {
+    lists.delete(channel)
+    this.#tell(`!${channel}`)
   }
 
   #tell(entry: string): void {

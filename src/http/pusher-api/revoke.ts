@@ -20,4 +20,5 @@ export function registerRevoke(app: FastifyInstance, services: Services): void {
   })
 }
 
-const WHAT = 'Name what to revoke: user, channel, socket, or several of them for what fits all; each is a text.'
+const WHAT =
+  'Send a JSON object that names what to revoke, and nothing else: user, channel, socket, or several of them for what fits all; each is a text.'

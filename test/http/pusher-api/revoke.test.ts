@@ -94,7 +94,7 @@ describe('a signed revocation', () => {
     [{ user: 'nobody' }, { ada: [], tab: [], grace: [] }],
     [{ channel: 'fence' }, { ada: [], tab: [], grace: [] }],
     [
-      { user: 'grace', channel: null, socket: null, reason: 'unknown members are ignored' },
+      { user: 'grace', channel: null, socket: null },
       { ada: [], tab: [], grace: all },
     ],
   ])('%j takes what fits all that is named', async (wanted, expected) => {
@@ -142,6 +142,14 @@ describe('a signed revocation', () => {
     expect(subscribedTo(late, ROOM).members.map(({ id }: { id: string }) => id)).toEqual(['grace', 'late'])
   })
 
+  it('tells the page nothing of its own leaving', async () => {
+    const gateway = await gatewayWithUsers()
+    const ada = await joinPage(gateway, `fence,${ROOM}`)
+    await revoke(gateway, { user: 'ada' })
+    expect(await revoked(gateway, ada)).toEqual([ROOM])
+    expect(ada.stream.frames.map(({ event }) => event)).not.toContain('leaving')
+  })
+
   it('reaches all streams of the page, and a poll that waits', async () => {
     const gateway = await gatewayWithUsers()
     const ada = await joinPage(gateway, ORDERS)
@@ -156,7 +164,7 @@ describe('a signed revocation', () => {
     expect(await (await polling).stream.ended).toBe(true)
   })
 
-  it('ends what is remembered: whoever comes back is put to Laravel, and is told what he missed only if it grants', async () => {
+  it('ends what is remembered: a page that comes back is put to Laravel, and is told what it missed only if Laravel grants', async () => {
     const gateway = await gatewayWithUsers()
     const ada = await joinPage(gateway, ORDERS)
     const cursor = { lastEventId: ada.stream.lastEventId ?? '' }
@@ -274,6 +282,8 @@ describe('a revocation that is refused takes nothing', () => {
     ['true', { user: true }],
     ['a socket id that is a number', { socket: 1.1 }],
     ['a word for the member', { channels: ORDERS }],
+    ['a misspelt member beside another', { channel: ORDERS, usr: '7' }],
+    ['part of a number', { user: 1.5 }],
     ['null', null],
     ['a text', ORDERS],
   ])('naming %s: 400', async (_, revocation) => {
