@@ -17,19 +17,17 @@ export type PastRevocation = { readonly revocation: Revocation; readonly agoMs: 
  * another node, and whispers sent to another node.
  */
 export interface GrantStore {
-  /** Everything the socket is granted at this node, and something new is; replaces what any node has written before. */
+  /** Everything the socket is granted at this node. What other nodes only keep for its return is forgotten. */
   write(socketId: string, channels: GrantedChannels): Promise<void>
-  /** What is left of that. Does nothing when another node has written since. */
-  reduce(socketId: string, channels: GrantedChannels): Promise<void>
   /**
-   * The socket is no longer live at this node, and is forgotten `keepMs` from now; at once when that is 0. Does
-   * nothing when another node has written since.
+   * The socket is no longer live at this node, and what it was granted here is forgotten `keepMs` from now; at once when
+   * that is 0, or when the socket has gone on at another node.
    */
   release(socketId: string, keepMs: number): Promise<void>
   /** The page says that it is gone: whoever has written, it counts no more. */
   forget(socketId: string): Promise<void>
-  /** null when nothing is known, or when the node that knew it is gone. Without what was revoked since it was written. */
-  find(socketId: string): Promise<GrantRecord | null>
+  /** What the living nodes have written, each for itself, without what was revoked since. */
+  find(socketId: string): Promise<readonly GrantRecord[]>
   /** What was written before now and is revoked by this is not found any more; remembered for `keepMs`. */
   revoke(revocation: Revocation, keepMs: number): Promise<void>
   /** What is remembered, whoever has heard it. */

@@ -62,12 +62,11 @@ export class Grants {
     if (grantMs === 0) return new Map()
     const socket = this.#sockets.get(socketId)
     if (socket?.isEmpty === false) return socket.known()
-    const record = await this.#shared?.find(socketId)
+    const records = (await this.#shared?.find(socketId)) ?? []
     // When Laravel was asked is not on record.
     const isDue = recheckMs > 0
-    return new Map(
-      [...(record?.channels ?? [])].map(([channel, member]) => [channel, { grant: grantOf(member), isDue }]),
-    )
+    const known = records.flatMap(({ channels }) => [...channels])
+    return new Map(known.map(([channel, member]) => [channel, { grant: grantOf(member), isDue }]))
   }
 
   /** The grant with which a socket may whisper on a channel at this moment; null when it has none. Never rejects. */
@@ -100,7 +99,7 @@ export class Grants {
 
   /** What this node has told the others is worth nothing any more: tells it again. */
   tellAgain(): void {
-    for (const [socketId, socket] of this.#sockets) if (socket.record().size > 0) this.#shared?.changed(socketId, true)
+    for (const [socketId, socket] of this.#sockets) if (socket.record().size > 0) this.#shared?.changed(socketId)
   }
 
   stop(): void {
@@ -110,10 +109,10 @@ export class Grants {
   }
 
   async #liveElsewhere(socketId: string, channel: string, isSecondLook = false): Promise<Grant | undefined> {
-    const record = await this.#shared?.find(socketId)
-    const member = record?.isLive === true ? record.channels.get(channel) : undefined
-    if (member !== undefined) return grantOf(member)
-    if (record === undefined || isSecondLook) return undefined
+    const records = await this.#shared?.find(socketId)
+    const record = records?.find(({ isLive, channels }) => isLive && channels.has(channel))
+    if (record !== undefined) return grantOf(record.channels.get(channel) ?? null)
+    if (records === undefined || isSecondLook) return undefined
     // A page may whisper the moment it is told that it may, and its node tells the others at the same moment.
     await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK_MS))
     return this.#liveElsewhere(socketId, channel, true)
@@ -134,7 +133,7 @@ export class Grants {
       recheckMs,
       now: this.#now,
       onLeave,
-      onChange: (_, isNew) => this.#shared?.changed(socketId, isNew),
+      onChange: () => this.#shared?.changed(socketId),
       onForgotten: (socket) => {
         if (this.#sockets.get(socketId) === socket) this.#sockets.delete(socketId)
       },

@@ -21,12 +21,10 @@ export class RedisGrantStore implements GrantStore {
     this.#keyTtlMs = Math.ceil(keyTtlS * 1000)
   }
 
-  write(socketId: string, channels: GrantedChannels): Promise<void> {
-    return this.#write(socketId, channels, 'new')
-  }
-
-  reduce(socketId: string, channels: GrantedChannels): Promise<void> {
-    return this.#write(socketId, channels, 'less')
+  async write(socketId: string, channels: GrantedChannels): Promise<void> {
+    const { socket, nodes } = this.#lease.keys
+    const printed = printChannels(channels)
+    await this.#lease.ask((commands, own) => commands.sseGrant(socket(socketId), nodes, own, printed, this.#keyTtlMs))
   }
 
   async release(socketId: string, keepMs: number): Promise<void> {
@@ -36,16 +34,16 @@ export class RedisGrantStore implements GrantStore {
 
   async forget(socketId: string): Promise<void> {
     const key = this.#lease.keys.socket(socketId)
-    await this.#lease.ask((commands) => commands.hdel(key, 'node', 'live', 'channels', 'at'))
+    await this.#lease.ask((commands) => commands.sseForget(key))
   }
 
-  async find(socketId: string): Promise<GrantRecord | null> {
+  async find(socketId: string): Promise<GrantRecord[]> {
     const { nodes, socket, revocations } = this.#lease.keys
-    const found = await this.#lease.ask((commands) => commands.sseFindGrant(nodes, socket(socketId), revocations))
-    if (found === null) return null
-    const [live, channels, ...texts] = found
-    const revoked = texts.flatMap((text) => parseRevocation(text) ?? [])
-    return { channels: withoutRevoked(revoked, socketId, readChannels(channels)), isLive: live === '1' }
+    const found = await this.#lease.ask((commands) => commands.sseFindGrants(nodes, socket(socketId), revocations))
+    return found.map(([live, channels, ...texts]) => {
+      const revoked = texts.flatMap((text) => parseRevocation(text) ?? [])
+      return { channels: withoutRevoked(revoked, socketId, readChannels(channels)), isLive: live === '1' }
+    })
   }
 
   async revoke(revocation: Revocation, keepMs: number): Promise<void> {
@@ -60,12 +58,6 @@ export class RedisGrantStore implements GrantStore {
       const revocation = at % 2 === 0 ? parseRevocation(text) : null
       return revocation === null ? [] : [{ revocation, agoMs: Number(flat[at + 1]) / 1000 }]
     })
-  }
-
-  async #write(socketId: string, channels: GrantedChannels, change: 'new' | 'less'): Promise<void> {
-    const key = this.#lease.keys.socket(socketId)
-    const printed = printChannels(channels)
-    await this.#lease.ask((commands, own) => commands.sseGrant(key, own, printed, this.#keyTtlMs, change))
   }
 }
 

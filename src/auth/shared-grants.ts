@@ -24,9 +24,8 @@ const RECORDS_OUTLIVE_MS = 60_000
 /** What this node tells the others of its sockets, and learns from them. */
 export class SharedGrants {
   readonly #options: SharedGrantsOptions
-  /** Sockets, and whether something was granted to them. */
-  readonly #untold = new Map<string, boolean>()
-  readonly #failed = new Map<string, boolean>()
+  readonly #untold = new Set<string>()
+  readonly #failed = new Set<string>()
   /** Revocations that this node knows of. */
   readonly #heard: RevocationLog
   /** Those that the store does not know yet. */
@@ -43,10 +42,10 @@ export class SharedGrants {
   }
 
   /** Something is another now. At the end of the turn: what is granted together is told together. */
-  changed(socketId: string, isNew: boolean): void {
+  changed(socketId: string): void {
     if (this.#isStopped) return
     if (this.#untold.size === 0) setImmediate(() => this.#tellAll())
-    remember(this.#untold, socketId, isNew)
+    this.#untold.add(socketId)
   }
 
   /** Whichever node keeps it. */
@@ -55,7 +54,7 @@ export class SharedGrants {
   }
 
   /** What other nodes know of a socket; undefined when the store does not say. Never rejects, nor waits for long. */
-  async find(socketId: string): Promise<GrantRecord | null | undefined> {
+  async find(socketId: string): Promise<readonly GrantRecord[] | undefined> {
     const { store, onError } = this.#options
     let impatience: NodeJS.Timeout | undefined
     const late = new Promise<undefined>((resolve) => {
@@ -65,9 +64,8 @@ export class SharedGrants {
       onError(error)
       return undefined
     })
-    const record = await Promise.race([found, late]).finally(() => clearTimeout(impatience))
-    if (!record) return record
-    return { isLive: record.isLive, channels: this.#unstored.without(socketId, record.channels) }
+    const records = await Promise.race([found, late]).finally(() => clearTimeout(impatience))
+    return records?.map(({ isLive, channels }) => ({ isLive, channels: this.#unstored.without(socketId, channels) }))
   }
 
   revoke(revocation: Revocation): void {
@@ -111,27 +109,27 @@ export class SharedGrants {
   #tellAll(): void {
     const untold = [...this.#untold]
     this.#untold.clear()
-    for (const [socketId, isNew] of untold) {
-      this.#tell(socketId, isNew).catch((error: unknown) => {
+    for (const socketId of untold) {
+      this.#tell(socketId).catch((error: unknown) => {
         this.#options.onError(error)
-        this.#tellAgain(socketId, isNew)
+        this.#tellAgain(socketId)
       })
     }
   }
 
-  async #tell(socketId: string, isNew: boolean): Promise<void> {
+  async #tell(socketId: string): Promise<void> {
     const { store, sockets } = this.#options
     const socket = sockets.get(socketId)
     const record: GrantedChannels = socket?.record() ?? new Map()
     if (record.size === 0) await store.release(socketId, socket?.keepMs ?? 0)
-    // While none of its streams is here, one may be elsewhere, and its record is not to be replaced.
-    else if (socket?.isOpen === true) await store[isNew ? 'write' : 'reduce'](socketId, record)
+    // Between its streams it is granted nothing here, and what is revoked meanwhile the store knows by the revocation.
+    else if (socket?.isOpen === true) await store.write(socketId, record)
   }
 
   // A record that nobody takes back would count for a day.
-  #tellAgain(socketId: string, isNew: boolean): void {
+  #tellAgain(socketId: string): void {
     if (this.#isStopped) return
-    remember(this.#failed, socketId, isNew)
+    this.#failed.add(socketId)
     this.#retry ??= setTimeout(() => {
       this.#retry = null
       this.#tellFailed().catch(this.#options.onError)
@@ -140,20 +138,15 @@ export class SharedGrants {
 
   // One after the other, and only until one fails: a store that is away is not asked about thousands.
   async #tellFailed(): Promise<void> {
-    for (const [socketId, isNew] of this.#failed) {
+    for (const socketId of this.#failed) {
       if (this.#isStopped) return
       this.#failed.delete(socketId)
       try {
-        await this.#tell(socketId, isNew)
+        await this.#tell(socketId)
       } catch {
-        this.#tellAgain(socketId, isNew)
+        this.#tellAgain(socketId)
         return
       }
     }
   }
-}
-
-/** What was granted stays new until it is told. */
-function remember(sockets: Map<string, boolean>, socketId: string, isNew: boolean): void {
-  sockets.set(socketId, isNew || sockets.get(socketId) === true)
 }

@@ -9,8 +9,8 @@ export type SocketOptions = {
   readonly recheckMs: number
   readonly now: () => number
   readonly onLeave: (channel: string, socketId: string) => void
-  /** What is live, or kept, is another now; `isNew` when something was granted. */
-  readonly onChange: (socketId: string, isNew: boolean) => void
+  /** What is live, or kept, is another now. */
+  readonly onChange: (socketId: string) => void
   /** Nothing is known of it any more. */
   readonly onForgotten: (socket: Socket) => void
 }
@@ -123,7 +123,7 @@ export class Socket {
     this.#claim(held, visit)
     // A stream that still waits for its answer has the channel too: the page has not left when this one ends first.
     for (const other of this.#visits) if (other.isAsking(channel)) this.#claim(held, other)
-    this.#options.onChange(this.id, true)
+    this.#options.onChange(this.id)
   }
 
   confirmed(channel: string): void {
@@ -230,7 +230,7 @@ export class Socket {
     const wasLive = held.isLive
     held.isLive = false
     if (wasLive) this.#options.onLeave(channel, this.id)
-    this.#options.onChange(this.id, false)
+    this.#options.onChange(this.id)
   }
 
   #calm(held: Held): void {

@@ -152,39 +152,58 @@ local nowUs = time[1] * 1000000 + time[2]
 `
 
 /**
- * What a socket is granted. KEYS[1] the socket; ARGV[1] its node; ARGV[2] the channels; ARGV[3] milliseconds to live;
- * ARGV[4] `less` when nothing of it is new: then it is not said over what another node has written.
+ * What a socket is granted at a node, beside what it is granted at others. KEYS[1] the socket; KEYS[2] the nodes; ARGV[1]
+ * the incarnation; ARGV[2] the channels; ARGV[3] milliseconds to live. What others only keep for its return ends.
  */
 const GRANT = `${NOW_US}
-if ARGV[4] == 'less' and (redis.call('HGET', KEYS[1], 'node') or ARGV[1]) ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'node', ARGV[1], 'live', '1', 'channels', ARGV[2], 'at', string.format('%.0f', nowUs))
+for _, node in ipairs(redis.call('HKEYS', KEYS[1])) do
+  local isAlive = tonumber(redis.call('ZSCORE', KEYS[2], node) or 0) * 1000 > nowUs
+  if not isAlive or string.sub(redis.call('HGET', KEYS[1], node), 1, 1) == '0' then redis.call('HDEL', KEYS[1], node) end
+end
+redis.call('HSET', KEYS[1], ARGV[1], '1 ' .. string.format('%.0f', nowUs) .. ' ' .. ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1
 `
 
-/** A socket is no longer live at its node. KEYS[1] the socket; ARGV[1] that node; ARGV[2] milliseconds to keep it. */
+/**
+ * A socket is no longer live at a node. KEYS[1] the socket; ARGV[1] the incarnation; ARGV[2] milliseconds to keep what
+ * it was granted; where it is live at another node it has gone on there, and nothing is kept.
+ */
 const RELEASE = `
-if redis.call('HGET', KEYS[1], 'node') ~= ARGV[1] then return 0 end
-if tonumber(ARGV[2]) > 0 then
-  redis.call('HSET', KEYS[1], 'live', '0')
+local own = redis.call('HGET', KEYS[1], ARGV[1])
+if not own then return 0 end
+if tonumber(ARGV[2]) > 0 and redis.call('HLEN', KEYS[1]) == 1 then
+  redis.call('HSET', KEYS[1], ARGV[1], '0' .. string.sub(own, 2))
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
 else
-  redis.call('HDEL', KEYS[1], 'node', 'live', 'channels', 'at')
+  redis.call('HDEL', KEYS[1], ARGV[1])
 end
 return 1
 `
 
+/** The page is gone. KEYS[1] the socket. */
+const FORGET = `
+local nodes = redis.call('HKEYS', KEYS[1])
+if #nodes > 0 then redis.call('HDEL', KEYS[1], unpack(nodes)) end
+return #nodes
+`
+
 /**
- * KEYS[1] the nodes; KEYS[2] the socket; KEYS[3] the revocations. While the node that wrote them is alive, answers
- * `live`, the channels, and what was revoked since; nothing when that is so much that asking Laravel is less work.
+ * KEYS[1] the nodes; KEYS[2] the socket; KEYS[3] the revocations. Answers, for each living node that has written, `1`
+ * when it is live there, the channels, and what was revoked since; nothing of what so much was revoked after that asking
+ * Laravel is less work.
  */
 const FIND = `${NOW}
-local record = redis.call('HMGET', KEYS[2], 'node', 'live', 'channels', 'at')
-if not record[1] then return nil end
-if tonumber(redis.call('ZSCORE', KEYS[1], record[1]) or 0) <= now then return nil end
-local revoked = redis.call('ZRANGEBYSCORE', KEYS[3], record[4] or '-inf', '+inf', 'LIMIT', 0, 1000)
-if #revoked == 1000 then return nil end
-return {record[2], record[3], unpack(revoked)}
+local found = {}
+local record = redis.call('HGETALL', KEYS[2])
+for i = 1, #record, 2 do
+  local live, at, channels = string.match(record[i + 1], '^(%d) (%d+) (.*)$')
+  if live and tonumber(redis.call('ZSCORE', KEYS[1], record[i]) or 0) > now then
+    local revoked = redis.call('ZRANGEBYSCORE', KEYS[3], at, '+inf', 'LIMIT', 0, 1000)
+    if #revoked < 1000 then found[#found + 1] = {live, channels, unpack(revoked)} end
+  end
+end
+return found
 `
 
 /**
@@ -214,19 +233,14 @@ export type PresenceScripts = {
   sseKill(nodes: string, node: string, incarnation: string): Promise<string[]>
   ssePresence(nodes: string, node: string, channel: string, ...args: (string | number)[]): Promise<number>
   sseReap(nodes: string, node: string, channel: string, ...args: string[]): Promise<number>
-  sseGrant(
-    socket: string,
-    incarnation: string,
-    channels: string,
-    keepMs: number,
-    change: 'new' | 'less',
-  ): Promise<number>
+  sseGrant(socket: string, nodes: string, incarnation: string, channels: string, keepMs: number): Promise<number>
   sseRelease(socket: string, incarnation: string, keepMs: number): Promise<number>
-  sseFindGrant(
+  sseForget(socket: string): Promise<number>
+  sseFindGrants(
     nodes: string,
     socket: string,
     revocations: string,
-  ): Promise<[live: string, channels: string, ...revocations: string[]] | null>
+  ): Promise<[live: string, channels: string, ...revocations: string[]][]>
   sseRevoke(revocations: string, revocation: string, keepMs: number): Promise<number>
   sseRevocations(revocations: string): Promise<string[]>
 }
@@ -238,9 +252,10 @@ export function withPresenceScripts(commands: Commands): Commands & PresenceScri
   commands.defineCommand('sseKill', { numberOfKeys: 2, lua: KILL })
   commands.defineCommand('ssePresence', { numberOfKeys: 3, lua: UPDATE })
   commands.defineCommand('sseReap', { numberOfKeys: 3, lua: REAP })
-  commands.defineCommand('sseGrant', { numberOfKeys: 1, lua: GRANT })
+  commands.defineCommand('sseGrant', { numberOfKeys: 2, lua: GRANT })
   commands.defineCommand('sseRelease', { numberOfKeys: 1, lua: RELEASE })
-  commands.defineCommand('sseFindGrant', { numberOfKeys: 3, lua: FIND })
+  commands.defineCommand('sseForget', { numberOfKeys: 1, lua: FORGET })
+  commands.defineCommand('sseFindGrants', { numberOfKeys: 3, lua: FIND })
   commands.defineCommand('sseRevoke', { numberOfKeys: 1, lua: REVOKE })
   commands.defineCommand('sseRevocations', { numberOfKeys: 1, lua: REVOCATIONS })
   return commands as Commands & PresenceScripts

@@ -261,31 +261,6 @@ describe('the other nodes', () => {
     expect(store.diary.at(-1)).toBe(`release ${ME} ${GRANT_MS - 50_000}`)
   })
 
-  it('are told of a loss as what is left, and of what is granted with it as something new', async () => {
-    const grants = start()
-    const visit = join(grants, ME, ROOM, ORDERS)
-    await turn()
-    visit.denied(ORDERS, 0)
-    await turn()
-    visit.asks('private-new')
-    visit.denied(ROOM, 0)
-    visit.granted('private-new', yes)
-    await turn()
-    expect(store.diary).toEqual([`write ${ME} ${ROOM},${ORDERS}`, `reduce ${ME} ${ROOM}`, `write ${ME} private-new`])
-  })
-
-  it('are told of it later as what it was', async () => {
-    const grants = start()
-    const visit = join(grants, ME, ROOM, ORDERS)
-    await turn()
-    store.behaves('fails')
-    visit.denied(ORDERS, 0)
-    await turn()
-    store.behaves('none')
-    await pass(1000)
-    expect(store.diary.slice(1)).toEqual([`reduce ${ME} ${ROOM}`, `reduce ${ME} ${ROOM}`])
-  })
-
   it('keep what another node has written while no stream of the page is here', async () => {
     const grants = start()
     join(grants, ME, ORDERS, ROOM).ended(LINGER_MS)

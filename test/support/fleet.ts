@@ -75,9 +75,10 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     publish: (channel, data, socket = null) => redis.publish(PREFIX + channel, broadcast(data, socket)),
     say: (channel, payload) => redis.publish(PREFIX + channel, payload),
     recordOf: async (socketId) => {
-      const { live, channels } = await redis.hgetall(`${PREFIX}sse:socket:${socketId}`)
-      if (channels === undefined) return null
-      return { isLive: live === '1', channels: (JSON.parse(channels) as [string, unknown][]).map(([name]) => name) }
+      const nodes = Object.values(await redis.hgetall(`${PREFIX}sse:socket:${socketId}`))
+      if (nodes.length === 0) return null
+      const granted = nodes.flatMap((node) => JSON.parse(node.slice(node.indexOf('['))) as [string, unknown][])
+      return { isLive: nodes.some((node) => node.startsWith('1')), channels: granted.map(([name]) => name) }
     },
     nodesOnRecord,
     untilNodesOnRecord: async (count) => {

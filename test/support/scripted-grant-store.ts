@@ -3,7 +3,7 @@ import type { Revocation } from '../../src/auth/revocation.ts'
 
 /** A store that remembers what it is told, and does as a test wants. */
 export class ScriptedGrantStore implements GrantStore {
-  /** What it was told, in order: `write 1.1 a,b`, `reduce 1.1 a`, `release 1.1 5000`, `revoke {…} 61000`. */
+  /** What it was told, in order: `write 1.1 a,b`, `release 1.1 5000`, `revoke {…} 61000`. */
   readonly diary: string[] = []
   readonly records = new Map<string, GrantRecord>()
   /** What other nodes have heard. */
@@ -27,10 +27,6 @@ export class ScriptedGrantStore implements GrantStore {
     return this.#told(`write ${socketId} ${[...channels.keys()].join(',')}`)
   }
 
-  reduce(socketId: string, channels: GrantedChannels): Promise<void> {
-    return this.#told(`reduce ${socketId} ${[...channels.keys()].join(',')}`)
-  }
-
   forget(socketId: string): Promise<void> {
     this.records.delete(socketId)
     return this.#told(`forget ${socketId}`)
@@ -44,10 +40,11 @@ export class ScriptedGrantStore implements GrantStore {
     return this.#told(`revoke ${JSON.stringify(revocation)} ${keepMs}`)
   }
 
-  async find(socketId: string): Promise<GrantRecord | null> {
+  async find(socketId: string): Promise<GrantRecord[]> {
     this.questions += 1
     await this.#done()
-    return this.records.get(socketId) ?? null
+    const record = this.records.get(socketId)
+    return record === undefined ? [] : [record]
   }
 
   async revocations(): Promise<PastRevocation[]> {

@@ -1,0 +1,79 @@
+import { vi } from 'vitest'
+import type { Revocation } from '../../src/auth/revocation.ts'
+import { REFUSAL } from './fake-laravel.ts'
+import { type Fleet, type FleetOptions, grantByBearer, type SocketRecord, startFleet, userOf } from './fleet.ts'
+import { RoomPage } from './room-page.ts'
+
+type Node = { readonly url: string }
+
+/** Gateways whose Laravel may change its mind about a user, and counts what it is asked. */
+export type GrantsFleet = Fleet & {
+  /** From now on Laravel says no to this user. */
+  ban(user: string): void
+  /** The channels that Laravel was asked about for a user, in order. */
+  asked(user: string): string[]
+  /** As Laravel does: by a message on Redis. */
+  revoke(revocation: Partial<Revocation>): Promise<unknown>
+  /** The gateways have told each other so about the page. */
+  untilRecord(page: RoomPage, isSo: (record: SocketRecord | null) => boolean): Promise<unknown>
+  /** They all know that the page is on so many guarded channels. */
+  untilKnown(page: RoomPage, channels: number): Promise<unknown>
+}
+
+export async function startGrantsFleet(options: FleetOptions = {}): Promise<GrantsFleet> {
+  const fleet = await startFleet(options)
+  const banned = new Set<string | undefined>()
+  fleet.laravel.answers((request) => (banned.has(userOf(request.headers)) ? REFUSAL : grantByBearer(request)))
+  const untilRecord: GrantsFleet['untilRecord'] = (page, isSo) =>
+    vi.waitUntil(async () => isSo(await fleet.recordOf(socketIdOf(page))), { interval: 20, timeout: 5000 })
+  return {
+    ...fleet,
+    ban: (user) => void banned.add(user),
+    asked: (user) =>
+      fleet.laravel.requests.flatMap(({ headers, channel }) => (userOf(headers) === user ? [channel] : [])),
+    revoke: (revocation) => fleet.say('sse:revoke', JSON.stringify(revocation)),
+    untilRecord,
+    untilKnown: (page, channels) =>
+      untilRecord(page, (record) => record?.isLive === true && record.channels.length === channels),
+  }
+}
+
+/** Channels and users of one test alone. */
+export type Scene = {
+  readonly room: string
+  readonly lounge: string
+  readonly news: string
+  /** The presence channel, the private and the public one. */
+  readonly all: readonly [room: string, lounge: string, news: string]
+  readonly ada: string
+  readonly bob: string
+}
+
+let scenes = 0
+
+export function openScene(): Scene {
+  scenes += 1
+  const [room, lounge, news] = [`presence-room.${scenes}`, `private-lounge.${scenes}`, `news.${scenes}`]
+  return { room, lounge, news, all: [room, lounge, news], ada: `ada${scenes}`, bob: `bob${scenes}` }
+}
+
+/** Resolves when all the channels are granted or denied. */
+export function stay(user: string, node: Node, channels: readonly string[]): Promise<RoomPage> {
+  return new RoomPage(user, ...channels).enter(node)
+}
+
+/** Another stream of the same page, or somebody who says that it is. */
+export function comeAs({ identity }: RoomPage, user: string, channels: readonly string[]): RoomPage {
+  const page = new RoomPage(user, ...channels)
+  page.identity = identity
+  return page
+}
+
+export function socketIdOf({ identity }: RoomPage): string {
+  return identity?.socketId ?? ''
+}
+
+/** How these gateways answer a whisper of the page on its first channel. */
+export function whisperAt(nodes: readonly Node[], page: RoomPage): Promise<number[]> {
+  return Promise.all(nodes.map((node) => page.whisper(node, 'psst')))
+}
