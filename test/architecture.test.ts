@@ -2,21 +2,25 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 
-const SRC = join(import.meta.dirname, '..', 'src')
+const ROOT = join(import.meta.dirname, '..')
 
 type Import = { readonly file: string; readonly target: string }
 
 const IMPORT = /^(?:import|export)\b[^'";]*?\bfrom '([^']+)'|\bimport\('([^']+)'\)|^import '([^']+)'/gm
 
-/** Every import of every source file; paths seen from src/, packages by their name. */
-const imports: Import[] = readdirSync(SRC, { encoding: 'utf8', recursive: true })
-  .filter((file) => file.endsWith('.ts'))
-  .flatMap((file) =>
-    [...readFileSync(join(SRC, file), 'utf8').matchAll(IMPORT)].map((match) => {
-      const name = match[1] ?? match[2] ?? match[3] ?? ''
-      return { file, target: name.startsWith('.') ? join(dirname(file), name) : name }
-    }),
-  )
+/** Every import of every source file; paths seen from that folder, packages by their name. */
+function importsOf(folder: string): Import[] {
+  return readdirSync(join(ROOT, folder), { encoding: 'utf8', recursive: true })
+    .filter((file) => file.endsWith('.ts'))
+    .flatMap((file) =>
+      [...readFileSync(join(ROOT, folder, file), 'utf8').matchAll(IMPORT)].map((match) => {
+        const name = match[1] ?? match[2] ?? match[3] ?? ''
+        return { file, target: name.startsWith('.') ? join(dirname(file), name) : name }
+      }),
+    )
+}
+
+const imports = importsOf('src')
 
 const isPackage = (target: string) => !target.endsWith('.ts')
 const isIn = (path: string, place: string) => (place.endsWith('/') ? path.startsWith(place) : path === place)
@@ -137,5 +141,37 @@ describe('who may import whom', () => {
     const rooms = /^(channels|sse|history|hub|relay|http)\//
     const users = imports.filter(({ file, target }) => rooms.test(file) && real.test(target))
     expect(broken(users, 'it should know the interface only')).toEqual([])
+  })
+})
+
+/** The browser client: from the wire up to the faces, never down. Seen from client/src/. */
+const CLIENT_MAY_IMPORT: Record<string, readonly string[]> = {
+  'transports/': ['transports/'],
+  'core/': ['core/', 'transports/'],
+  'pusher/': ['pusher/', 'core/', 'transports/transport.ts'],
+  'echo/': ['echo/', 'pusher/', 'core/', 'transports/transport.ts'],
+}
+
+describe('who may import whom in the browser client', () => {
+  const clientImports = importsOf('client/src')
+  const protocol = '../../src/protocol.ts'
+
+  it('takes the words of the wire from the server, and nothing else', () => {
+    const outside = clientImports.filter(({ target }) => target.startsWith('..'))
+    expect(outside).toContainEqual({ file: 'core/engine.ts', target: protocol })
+    const wrong = outside.filter(({ target }) => target !== protocol)
+    expect(broken(wrong, 'of what is outside client/ only src/protocol.ts')).toEqual([])
+  })
+
+  it('needs no package, but the framework in the entry that is made for it', () => {
+    const used = clientImports.filter(({ target }) => isPackage(target))
+    const wrong = used.filter(({ file, target }) => file !== `${target}.ts`)
+    expect(broken(wrong, 'the bundle has no dependency')).toEqual([])
+  })
+
+  it.each(Object.entries(CLIENT_MAY_IMPORT))('%s imports only what it may', (place, allowed) => {
+    const own = clientImports.filter(({ file, target }) => isIn(file, place) && target !== protocol)
+    const wrong = own.filter(({ target }) => !allowed.some((one) => isIn(target, one)))
+    expect(broken(wrong, `${place} may import only ${allowed.join(', ')}`)).toEqual([])
   })
 })

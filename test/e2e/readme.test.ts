@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process'
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { type Child, freePort, startChild, untilReady } from '../support/child.ts'
+import { type Clone, cloneWorkingTree } from '../support/clone.ts'
 import { requirePart } from '../support/parts.ts'
 
 const run = promisify(execFile)
@@ -20,15 +20,13 @@ const BLOCKS = new Map(
 )
 
 describe.runIf(requirePart('curl'))('the README, followed on a fresh clone', () => {
-  let clone: string
+  let clone: Clone
   let gateway: Child
   let port: number
 
   beforeAll(async () => {
     clone = await cloneWorkingTree()
     const [start = ''] = BLOCKS.get('start') ?? []
-    // Without a network nothing can be installed; what is installed here is what the lock file says.
-    symlinkSync(join(ROOT, 'node_modules'), join(clone, 'node_modules'))
     port = await freePort()
     gateway = await shell(start.replace('npm ci &&', ''), { PORT: String(port) })
     const isThere = () => gateway.log().includes('Publish:') || gateway.hasExited()
@@ -37,17 +35,19 @@ describe.runIf(requirePart('curl'))('the README, followed on a fresh clone', () 
 
   afterAll(async () => {
     await gateway?.stop()
-    rmSync(clone, { recursive: true, force: true })
+    clone?.remove()
   })
 
   it('names only commands that this suite runs', () => {
-    expect([...BLOCKS.keys()]).toEqual(['start', 'listen-and-publish', 'test'])
+    expect([...BLOCKS.keys()]).toEqual(['start', 'listen-and-publish', 'example', 'test'])
     expect(BLOCKS.get('start')).toEqual(['npm ci && npm start'])
+    // client-example.test.ts runs it.
+    expect(BLOCKS.get('example')).toEqual(['npm run example'])
     expect(BLOCKS.get('test')).toEqual(['npm ci && npm test'])
   })
 
   it('installs what the lock file says, which agrees with package.json', async () => {
-    const ci = run('npm', ['ci', '--dry-run', '--offline', '--ignore-scripts'], { cwd: clone })
+    const ci = run('npm', ['ci', '--dry-run', '--offline', '--ignore-scripts'], { cwd: clone.folder })
     await expect(ci).resolves.toBeDefined()
   })
 
@@ -87,16 +87,6 @@ describe.runIf(requirePart('curl'))('the README, followed on a fresh clone', () 
 
   function shell(command: string, env: Record<string, string> = {}): Promise<Child> {
     const { PATH, HOME } = process.env
-    return startChild('sh', ['-c', command], { cwd: clone, env: { PATH, HOME, ...env } })
+    return startChild('sh', ['-c', command], { cwd: clone.folder, env: { PATH, HOME, ...env } })
   }
 })
-
-/** What `git clone` would bring once everything here is committed. */
-async function cloneWorkingTree(): Promise<string> {
-  const { stdout } = await run('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: ROOT })
-  const clone = mkdtempSync(join(tmpdir(), 'clone-'))
-  for (const file of stdout.split('\0').filter((name) => name !== '' && existsSync(join(ROOT, name)))) {
-    cpSync(join(ROOT, file), join(clone, file))
-  }
-  return clone
-}

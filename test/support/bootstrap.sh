@@ -20,6 +20,7 @@ Installs what the tests need and this machine lacks, then says what is still mis
 Environment
   CI=true          a missing part is an error (exit 1); otherwise it is only told (exit 0)
   CHROMIUM=PATH    the Chromium or Chrome to use
+  FIREFOX=PATH     the Firefox to use
 HELP
 }
 
@@ -58,6 +59,8 @@ list_parts() {
   part nginx "$(first_program nginx)"
   part chromium "$(first_program "${CHROMIUM:-}" chromium chromium-browser google-chrome google-chrome-stable \
     '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome' '/Applications/Chromium.app/Contents/MacOS/Chromium')"
+  part firefox "$(first_program "${FIREFOX:-}" firefox-esr firefox /Applications/Firefox.app/Contents/MacOS/firefox)"
+  part webkit "$(webkit)"
   part curl "$(first_program curl)"
   part openssl "$(first_program openssl)"
   part php "$(fact php "$php_facts")"
@@ -80,6 +83,12 @@ first_program() {
     [[ -n $name ]] && PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin command -v "$name" && return
   done
   return 0
+}
+
+# WebKitGTK is a browser to drive, its driver, and a screen to run on.
+webkit() {
+  [[ -n $(first_program WebKitWebDriver) && -n $(first_program Xvfb) ]] || return 0
+  first_program /usr/lib/*/webkit2gtk-4.*/MiniBrowser
 }
 
 # One PHP process answers everything. Laravel 8 is looked for where Debian puts it, on PHP's include path.
@@ -105,6 +114,8 @@ packages_for() {
   for name in $(missing_in "$1"); do
     case $name in
       redis) echo redis-server ;;
+      firefox) echo firefox-esr ;;
+      webkit) echo webkit2gtk-driver xvfb ;;
       php) echo php-cli php-curl php-mbstring php-xml ;;
       phpredis) echo php-redis ;;
       laravel-8) echo php-laravel-framework php-nrk-predis ;;
@@ -201,12 +212,13 @@ tell_missing() {
 bootstrap: missing on this machine: $1
 Tests that need these parts cannot run. To get everything:
 
-  Debian 12, WSL2 with Debian   sudo apt-get install --no-install-recommends redis-server nginx chromium curl openssl unzip \\
-                                  composer php-cli php-curl php-mbstring php-xml php-redis php-laravel-framework php-nrk-predis
+  Debian 12, WSL2 with Debian   sudo apt-get install --no-install-recommends redis-server nginx chromium firefox-esr \\
+                                  webkit2gtk-driver xvfb curl openssl unzip composer php-cli php-curl php-mbstring \\
+                                  php-xml php-redis php-laravel-framework php-nrk-predis
   Ubuntu, newer Debian          the same line; where there is no Laravel 8 package its tests cannot run, and where chromium is
-                                  only a snap install Google Chrome's .deb
+                                  only a snap install Google Chrome's .deb and Mozilla's firefox
   macOS (Homebrew)              brew install redis nginx curl openssl php composer && pecl install redis &&
-                                  brew install --cask google-chrome   (Laravel 8 comes from Debian only)
+                                  brew install --cask google-chrome firefox   (Laravel 8 and WebKitGTK come from Debian only)
   Container                     docker run --rm -v "\$PWD":/app -w /app node:20-bookworm sh -c 'npm ci && npm test'
 
 then run \`npm test\` again.

@@ -1,4 +1,4 @@
-import { type Browser, chromium, type Page } from 'playwright-core'
+import { type Browser, chromium, type LaunchOptions, type Page } from 'playwright-core'
 import { pathOf } from './parts.ts'
 
 /** No sandbox, because tests also run as root; and nothing that would look for the network by itself. */
@@ -13,8 +13,8 @@ const ARGS = [
 ]
 
 /** The machine's own Chromium, headless, with a profile that is gone when it closes. */
-export function launchChromium(): Promise<Browser> {
-  return chromium.launch({ executablePath: pathOf('chromium'), args: ARGS })
+export function launchChromium(options: LaunchOptions = {}): Promise<Browser> {
+  return chromium.launch({ executablePath: pathOf('chromium'), args: ARGS, ...options })
 }
 
 /** Whatever a page complains about from now on: script errors, refused resources, broken policies. */

@@ -57,6 +57,8 @@ export type Laravel = {
   broadcast(event: LaravelEvent, options?: BroadcastOptions): Promise<void>
   /** Sends the notification InvoicePaid, which goes to `private-App.Models.User.<userId>`. */
   notify(userId: number, invoiceId?: number): Promise<void>
+  /** Lets the model Post say that it is deleted, on `private-App.Models.Post.<id>`. */
+  deletePost(id: number): Promise<void>
   /** Lets Laravel take all guarded channels from a user, by a message of its own to the gateways. */
   revoke(userId: number): Promise<void>
   /** Further lines of its `.env`, which PHP reads at every request. */
@@ -105,6 +107,9 @@ export async function startLaravel(options: LaravelOptions): Promise<Laravel> {
     },
     notify: async (userId, invoiceId = 1) => {
       await succeed(visit().fetch(`/notify/${userId}?id=${invoiceId}`))
+    },
+    deletePost: async (id) => {
+      await succeed(visit().fetch(`/delete-post/${id}`))
     },
     revoke: async (userId) => {
       await succeed(visit().fetch(`/revoke/${userId}`))

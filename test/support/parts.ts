@@ -6,6 +6,8 @@ export type Part =
   | 'redis'
   | 'nginx'
   | 'chromium'
+  | 'firefox'
+  | 'webkit'
   | 'curl'
   | 'openssl'
   | 'php'

@@ -12,5 +12,6 @@ step bash test/support/bootstrap.sh
 step npx biome check .
 step npm run --silent types
 step npm run --silent build
+step npm run --silent build:client
 echo '── npx vitest run'
 exec npx vitest run --config test/vitest.config.ts "$@"

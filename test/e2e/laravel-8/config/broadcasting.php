@@ -14,6 +14,7 @@ return [
                 'host' => env('PUSHER_HOST'),
                 'port' => env('PUSHER_PORT'),
                 'scheme' => 'http',
+                'encryption_master_key_base64' => env('PUSHER_ENCRYPTION_MASTER_KEY', ''),
             ],
         ],
         'log' => ['driver' => 'log'],

@@ -4,6 +4,8 @@ use Illuminate\Support\Facades\Broadcast;
 
 Broadcast::channel('App.Models.User.{id}', fn ($user, $id) => $user->id === (int) $id);
 
+Broadcast::channel('App.Models.Post.{id}', fn () => true);
+
 Broadcast::channel('orders.{userId}', fn ($user, $userId) => $user->id === (int) $userId);
 
 Broadcast::channel('room.{id}', fn ($user, $id) => ['id' => $user->id, 'name' => $user->name]);

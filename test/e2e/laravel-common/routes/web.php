@@ -6,6 +6,7 @@ use App\Events\OrderPaid;
 use App\Events\OrderShipped;
 use App\Events\PriceListed;
 use App\Events\StockChanged;
+use App\Models\Post;
 use App\Notifications\InvoicePaid;
 use Illuminate\Http\Request;
 use Illuminate\Support\Facades\Auth;
@@ -68,6 +69,13 @@ Route::match(['get', 'post'], '/notify/{userId}', function (Request $request, in
 
     return ['notified' => $userId];
 })->whereNumber('userId');
+
+// A model that says what happened to it. That it was deleted is said at once; anything else would go through a database.
+Route::match(['get', 'post'], '/delete-post/{id}', function (int $id) {
+    (new Post(['id' => $id, 'title' => 'Hello']))->broadcastDeleted();
+
+    return ['deleted' => $id];
+})->whereNumber('id');
 
 // Takes all guarded channels from a user, as an application does that bans somebody. The connection adds the prefix.
 Route::match(['get', 'post'], '/revoke/{userId}', function (int $userId) {

@@ -1,0 +1,45 @@
+import type { BroadcastData, GapData, MemberData } from '../../../src/protocol.ts'
+import type { TransportName } from '../transports/transport.ts'
+import type { LinkState } from './link.ts'
+import type { Subscription } from './subscription.ts'
+
+export type Headers = Readonly<Record<string, string>>
+
+export type EngineOptions = {
+  /** The gateway's base address, absolute. */
+  readonly url: string
+  readonly transport?: 'auto' | TransportName
+  readonly withCredentials?: boolean
+  /** Read for every request. */
+  readonly headers?: () => Headers
+  /** Keeps a stream open while there is no channel, for its socket id. */
+  readonly keepAlive?: boolean
+}
+
+/** `channel` is `*` when the gateway, or something before it, wants a login for the whole stream. */
+export type AuthFailure = { readonly channel: string; readonly status: number }
+
+/** Why a channel brings nothing; `retry` is true when the engine asks again by itself. */
+export type Refusal = {
+  readonly status: number
+  readonly code: string
+  readonly message: string
+  readonly retry: boolean
+}
+
+/** What the page is told. Whatever one of these throws goes to `onError`. */
+export type EngineListener = {
+  onState(state: LinkState, previous: LinkState): void
+  /** The channel is there: for the first time, or after something may have been missed. */
+  onSubscribed(subscription: Subscription): void
+  onRefused(subscription: Subscription, refusal: Refusal): void
+  onMessage(subscription: Subscription, message: BroadcastData): void
+  onJoining(subscription: Subscription, member: MemberData): void
+  onLeaving(subscription: Subscription, member: MemberData): void
+  onGap(gap: GapData): void
+  onTransport(transport: TransportName, reason: string): void
+  /** A login is missing. True when there are new headers to try; asked once per batch. */
+  onAuthError(failures: readonly AuthFailure[]): Promise<boolean>
+  onError(error: Error): void
+  log(line: string): void
+}

@@ -1,0 +1,78 @@
+import type { Subscription } from '../core/subscription.ts'
+import { Dispatcher } from './dispatcher.ts'
+import { Members } from './members.ts'
+import type { SsePusher } from './pusher.ts'
+
+const SUCCEEDED = 'pusher:subscription_succeeded'
+
+export class Channel extends Dispatcher {
+  readonly name: string
+  readonly pusher: SsePusher
+  readonly subscriptionCancelled = false
+  /** It was left, and is there again only for those who listen. */
+  isRevived = false
+
+  constructor(name: string, pusher: SsePusher) {
+    super()
+    this.name = name
+    this.pusher = pusher
+  }
+
+  get subscribed(): boolean {
+    return this.#subscription?.status === 'subscribed'
+  }
+
+  get subscriptionPending(): boolean {
+    return this.#subscription?.status === 'pending'
+  }
+
+  /** Whispers to the others. False when the channel is not there yet: then nobody hears it. */
+  trigger(event: string, data?: unknown): boolean {
+    if (!event.startsWith('client-')) throw new Error(`Event '${event}' does not start with 'client-'`)
+    if (!/^(private-(?!encrypted-)|presence-)/.test(this.name))
+      throw new Error(`Client events need a private or presence channel; ${this.name} is none.`)
+    return this.pusher.send_event(event, data, this.name)
+  }
+
+  /** Becomes what the engine knows. */
+  take(_subscription: Subscription): void {}
+
+  tellSubscribed(): void {
+    this.emit(SUCCEEDED, this.succeeded())
+  }
+
+  /** What those who are told of the subscription get. */
+  protected succeeded(): unknown {
+    return {}
+  }
+
+  protected override onBind(name: string | null): void {
+    // After a leave, hook packages go on listening on the object they have.
+    if (!this.#subscription) {
+      this.isRevived = true
+      this.pusher.channels.hold(this)
+    }
+    // Who comes back before the stream went on without it hears no further word of the gateway.
+    if (name === SUCCEEDED && this.subscribed) this.tellNewest(() => this.subscribed && this.succeeded())
+  }
+
+  protected override onUnbind(isLast: boolean): void {
+    if (isLast && this.isRevived) this.pusher.channels.drop(this)
+  }
+
+  get #subscription(): Subscription | undefined {
+    return this.pusher.channels.subscriptionOf(this)
+  }
+}
+
+export class PresenceChannel extends Channel {
+  readonly members = new Members()
+
+  override take(subscription: Subscription): void {
+    this.members.take(subscription)
+  }
+
+  protected override succeeded(): Members {
+    return this.members
+  }
+}
