@@ -158,7 +158,7 @@ describe('who may import whom in the browser client', () => {
 
   it('takes the words of the wire from the server, and nothing else', () => {
     const outside = clientImports.filter(({ target }) => target.startsWith('..'))
-    expect(outside).toContainEqual({ file: 'core/engine.ts', target: protocol })
+    expect(outside).toContainEqual({ file: 'core/link.ts', target: protocol })
     const wrong = outside.filter(({ target }) => target !== protocol)
     expect(broken(wrong, 'of what is outside client/ only src/protocol.ts')).toEqual([])
   })

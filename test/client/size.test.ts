@@ -15,8 +15,8 @@ afterAll(() => consumer?.remove())
 
 describe('what a page downloads', () => {
   it.each([
-    ['the Pusher face', "export { SsePusher } from 'laravel-echo-sse/pusher'", 9400],
-    ['the Echo shim', "export { default } from 'laravel-echo-sse'", 10_800],
+    ['the Pusher face', "export { SsePusher } from 'laravel-echo-sse/pusher'", 8350],
+    ['the Echo shim', "export { default } from 'laravel-echo-sse'", 9750],
   ])('is small: %s', async (name, source, budget) => {
     const { code } = await bundle(source)
     expectToFit(name, code, budget)
@@ -24,7 +24,7 @@ describe('what a page downloads', () => {
 
   it('is small: the script for a page without a bundler', () => {
     const code = readFileSync(join(consumer.client, 'dist/echo-sse.iife.js'))
-    expectToFit('the script', code, 10_700)
+    expectToFit('the script', code, 9600)
   })
 
   it('contains no code of any other package', async () => {

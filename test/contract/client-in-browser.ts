@@ -56,10 +56,10 @@ export function clientInBrowser({ name, part, launch }: BrowserKind): void {
         return { page: await open({}, line), line }
       }
 
-      /** Somebody else on a channel, at the other end of the service. */
-      async function visitor(user: string, channel: string): Promise<SseClient> {
+      /** Somebody else on a channel. */
+      async function visitor(user: string, channel: string, gateway = gateways[1]): Promise<SseClient> {
         const headers = { authorization: `Bearer ${user}` }
-        const stream = await openStream(`${gateways[1].url}/stream?channels=${channel}`, { headers })
+        const stream = await openStream(`${gateway.url}/stream?channels=${channel}`, { headers })
         await stream.next('subscribed')
         return stream
       }
@@ -156,9 +156,11 @@ export function clientInBrowser({ name, part, launch }: BrowserKind): void {
           await page.leave(left)
           // The next request goes without it.
           await page.enter(further)
-          await fleet.publish(left, 'meanwhile')
           await fleet.publish(kept, 1)
           await page.hears(`${kept} 1`)
+          const others = await Promise.all(gateways.map((gateway) => visitor('bob', left, gateway)))
+          await fleet.publish(left, 'meanwhile')
+          await Promise.all(others.map((other) => other.next('message')))
 
           await page.join(left)
           await page.hears(`subscribed ${left}`, 2)

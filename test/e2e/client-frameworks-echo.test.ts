@@ -58,7 +58,7 @@ describe.runIf(requirePart(...SITE_PARTS, 'laravel-12'))('our Pusher in the real
       expect(ada.complaints).toEqual([])
     })
 
-    it('shows who is there, who comes, what he whispers, and that he goes', async () => {
+    it('shows who is there, who comes, what they whisper, and that they go', async () => {
       const room = nextRoom()
       const join = `echo.join('${room}').here(telling('here')).joining(telling('joining')).leaving(telling('leaving'))
         .listenForWhisper('typing', telling('whisper')); 0`

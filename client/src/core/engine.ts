@@ -1,14 +1,11 @@
-import type { ConnectedData, GapData } from '../../../src/protocol.ts'
-import type { StreamEnd, TransportName } from '../transports/transport.ts'
+import type { TransportName } from '../transports/transport.ts'
 import { Alarm } from './alarm.ts'
 import { Channels } from './channels.ts'
 import { Identity } from './identity.ts'
 import { isolate } from './isolate.ts'
 import { Link, type LinkState } from './link.ts'
-import type { AuthFailure, EngineListener, EngineOptions, Headers } from './listener.ts'
+import type { EngineListener, EngineOptions, Page } from './listener.ts'
 import { followPage } from './page.ts'
-import { Refusals } from './refusals.ts'
-import type { Frame } from './stream.ts'
 import type { Subscription } from './subscription.ts'
 
 export type { AuthFailure, EngineListener, EngineOptions, Headers, Refusal } from './listener.ts'
@@ -20,12 +17,10 @@ const LINGER_MS = 5000
 
 /** The page's channels over one stream: when to ask for them, and who this page is. */
 export class Engine {
-  readonly #options: EngineOptions
-  readonly #listener: EngineListener
+  readonly #page: Page
   readonly #identity: Identity
-  readonly #link: Link
-  readonly #refusals: Refusals
   readonly #channels: Channels
+  readonly #link: Link
   readonly #batch = new Alarm()
   readonly #linger = new Alarm()
   #isDisconnected = false
@@ -34,40 +29,20 @@ export class Engine {
   #unfollow: (() => void) | null = null
 
   constructor(options: EngineOptions, listener: EngineListener) {
-    const told = isolate(listener)
-    this.#options = options
-    this.#listener = told
-    this.#identity = new Identity({ ...options, headers: () => this.#headers() })
-    this.#refusals = new Refusals({
-      onRefused: told.onRefused,
-      onAuthError: (failures) => this.#askForLogin(failures),
+    this.#page = isolate({ ...options, ...listener })
+    this.#identity = new Identity(this.#page)
+    this.#channels = new Channels(this.#page, {
       tryToken: () => this.#link.tryToken(),
       onReleased: () => this.#schedule(),
+      // Two would take it from each other for ever.
+      onReplaced: () => this.#part(),
     })
-    this.#channels = new Channels(told, this.#refusals)
-    this.#link = new Link(
-      {
-        ...options,
-        headers: () => this.#headers(),
-        wish: () => [...this.#channels.ask(), ...this.#identity.parameters],
-        isUrgent: () => this.#channels.isUndecided,
-      },
-      {
-        onState: told.onState,
-        onConnected: (data) => this.#connected(data),
-        onFrame: (frame) => this.#take(frame),
-        onRefused: (end) => this.#refused(end),
-        onUnauthorized: (status) => this.#askForLogin([{ channel: '*', status }]),
-        onTransport: told.onTransport,
-        onError: told.onError,
-        log: told.log,
-      },
-    )
+    this.#link = new Link(this.#page, this.#channels, this.#identity)
   }
 
   /** Known from `connected` on, over every reconnect, until `disconnect`. */
   get socketId(): string | null {
-    return this.#identity.socketId
+    return this.#identity.proof?.socketId ?? null
   }
 
   get state(): LinkState {
@@ -76,30 +51,31 @@ export class Engine {
 
   /** Of the stream that is there, or was there last; null before the first. */
   get transport(): TransportName | null {
-    return this.#link.transport
+    return this.#link.last?.transport ?? null
   }
 
   /** ms since 1970; 0 before anything was heard. */
   get lastEventAt(): number {
-    return this.#link.lastEventAt
+    return this.#link.last?.heardAt ?? 0
   }
 
   subscription(channel: string): Subscription | undefined {
-    return this.#channels.get(channel)
+    return this.#channels.all.get(channel)
   }
 
   /** Wants a channel. One that is still there, or was left a moment ago, is as it was. */
   join(channel: string): Subscription {
-    const subscription = this.#channels.join(channel)
     this.#schedule()
-    return subscription
+    return this.#channels.join(channel)
   }
 
   leave(channel: string): void {
-    if (!this.#channels.leave(channel) || !this.#isActive) return
+    const subscription = this.subscription(channel)
+    if (!subscription) return
+    subscription.isWanted = false
     // Others are waiting to see that it has gone.
     if (channel.startsWith('presence-')) this.#schedule()
-    else this.#linger.set(LINGER_MS, () => this.#apply(true))
+    else this.#lingerOn()
   }
 
   /** Listens again after `disconnect` or `failed`, to the channels it had. */
@@ -111,15 +87,15 @@ export class Engine {
   /** Ends the stream and forgets who this page was: somebody else may be logged in by the next `connect`. */
   disconnect(): void {
     // What was granted to this page shall not be granted to the next user of it.
-    if (this.#channels.has(/^(private|presence)-/)) this.#identity.leave()
+    this.#sayGoodbye(/^(private|presence)-/)
     this.#part()
   }
 
   /** False when the channel is not there yet: a whisper is now or never. */
   whisper(channel: string, event: string, data: unknown): boolean {
-    if (this.subscription(channel)?.status !== 'subscribed') return false
-    this.#identity.whisper({ channel, event, data }).catch((error: Error) => this.#listener.onError(error))
-    return true
+    const isThere = this.subscription(channel)?.status === 'subscribed'
+    if (isThere) this.#identity.whisper({ channel, event, data })
+    return isThere
   }
 
   get #isActive(): boolean {
@@ -129,70 +105,44 @@ export class Engine {
 
   #schedule(): void {
     if (!this.#isActive) return
-    this.#unfollow ??= followPage({
-      onAwake: () => (this.#link.isOpen ? this.#link.check() : this.#schedule()),
-      onHide: () => this.#suspend(),
-      onShow: () => this.#resume(),
-    })
+    this.#unfollow ??= followPage(
+      () => (this.#link.isOpen ? this.#link.check() : this.#schedule()),
+      () => this.#suspend(),
+      () => this.#resume(),
+    )
     if (!this.#batch.isSet) this.#batch.set(this.#link.isOpen ? BATCH_MS : 0, () => this.#apply())
   }
 
+  #lingerOn(): void {
+    if (this.#isActive) this.#linger.set(LINGER_MS, () => this.#apply(true))
+  }
+
   #apply(hasLingered = false): void {
-    this.#channels.forgetLeft()
-    const isNeeded = !this.#channels.isUnused || this.#options.keepAlive === true
+    const link = this.#link
+    const channels = this.#channels
+    const { keepAlive } = this.#page
+    const isToAsk = link.isOpen ? channels.isChanged : keepAlive || !channels.isEmpty
+    channels.forgetLeft()
+    const isNeeded = keepAlive || channels.all.size > 0
     if (hasLingered && !isNeeded) {
-      this.#link.close()
+      link.close()
       // Whoever joins next has missed nothing.
-      this.#link.forget()
-    } else if (this.#link.isOpen ? this.#channels.isChanged : !this.#channels.isEmpty || this.#options.keepAlive) {
-      this.#link.open()
+      link.cursor = ''
+    } else if (isToAsk) {
+      link.open()
       // Without any channel for a while, the stream is of no use.
-      if (!isNeeded && !this.#linger.isSet) this.#linger.set(LINGER_MS, () => this.#apply(true))
+      if (!isNeeded && !this.#linger.isSet) this.#lingerOn()
     }
   }
 
-  #headers(): Headers {
-    try {
-      return this.#options.headers?.() ?? {}
-    } catch (error) {
-      this.#listener.onError(error as Error)
-      return {}
-    }
-  }
-
-  #connected(data: ConnectedData): void {
-    this.#identity.take(data)
-    if (data.resume !== 'ok') this.#channels.lapse()
-  }
-
-  #take(frame: Frame): void {
-    const { name, data } = frame
-    if (name === 'gap') this.#listener.onGap(data as GapData)
-    // Somebody else goes on under this identity: two would take it from each other for ever.
-    else if (name === 'bye') data.reason === 'replaced' && this.#part()
-    else if (name !== 'ping' && !this.#channels.take(frame))
-      this.#listener.onError(new Error(`A frame (${name}) is unknown here and was left out.`))
-  }
-
-  async #askForLogin(failures: readonly AuthFailure[]): Promise<boolean> {
-    try {
-      return await this.#listener.onAuthError(failures)
-    } catch (error) {
-      this.#listener.onError(error as Error)
-      return false
-    }
-  }
-
-  // Only what was never granted can be at fault: the rest has a stream.
-  #refused({ status = 0, message = NO_GATEWAY }: StreamEnd): void {
-    this.#listener.onError(new Error(`${this.#options.url}/stream answered with ${status}: ${message}`))
-    this.#channels.refuse({ status, code: 'refused', message, retry: status !== 401 && status !== 419 })
+  #sayGoodbye(prefix: RegExp): void {
+    if (this.#channels.has(prefix)) this.#identity.leave()
   }
 
   #suspend(): void {
     this.#isSuspended = true
     this.#rest()
-    if (this.#channels.has(/^presence-/)) this.#identity.leave()
+    this.#sayGoodbye(/^presence-/)
     this.#link.close()
   }
 
@@ -206,8 +156,8 @@ export class Engine {
     this.#unfollow?.()
     this.#unfollow = null
     this.#rest()
-    this.#channels.reset()
-    this.#identity.forget()
+    for (const subscription of this.#channels.all.values()) subscription.reset()
+    this.#identity.proof = null
     // Told last: who hears of it reads the socket id and the channels as they are now.
     this.#link.close('disconnected')
   }
@@ -215,8 +165,6 @@ export class Engine {
   #rest(): void {
     this.#batch.clear()
     this.#linger.clear()
-    this.#refusals.clear()
+    this.#channels.refusals.clear()
   }
 }
-
-const NO_GATEWAY = 'this is not the gateway; set `url` (or `wsHost`) to its base address'

@@ -1,25 +1,26 @@
 type Listener = { onError(error: Error): void }
 
-/** The same listener, which never throws: a fault in the page's code must not end the stream it listens to. */
+/** The same listener, which never throws or rejects: a fault in the page's code must not end the stream it listens to. */
 export function isolate<T extends Listener>(listener: T): T {
+  const report = (error: Error) => {
+    try {
+      listener.onError(error)
+    } catch {
+      console.error(error)
+    }
+  }
   return new Proxy(listener, {
     get: (target, name) => {
-      const call = Reflect.get(target, name) as (...told: unknown[]) => unknown
+      const value: unknown = Reflect.get(target, name)
+      if (typeof value !== 'function') return value
       return (...told: unknown[]) => {
         try {
-          return call.apply(target, told)
+          const answer = value.apply(target, told)
+          return answer instanceof Promise ? answer.catch(report) : answer
         } catch (error) {
-          report(target, error)
+          report(error as Error)
         }
       }
     },
   })
-}
-
-function report(listener: Listener, error: unknown): void {
-  try {
-    listener.onError(error as Error)
-  } catch {
-    console.error(error)
-  }
 }

@@ -1,37 +1,16 @@
 import type { ConnectedData } from '../../../src/protocol.ts'
-import type { Parameter, StreamEnd, TransportName } from '../transports/transport.ts'
+import type { Parameter, StreamEnd } from '../transports/transport.ts'
 import { Alarm } from './alarm.ts'
-import { Attempt } from './attempt.ts'
+import type { Channels } from './channels.ts'
 import { Choice } from './choice.ts'
-import type { EngineOptions, Headers } from './listener.ts'
-import { DRIFT_MS, PULSE_MS, Pulse } from './pulse.ts'
+import type { Identity } from './identity.ts'
+import { nameOf, type Page } from './listener.ts'
+import { DRIFT_MS, PULSE_MS, startPulse } from './pulse.ts'
 import { Pace } from './retry.ts'
-import type { Frame, Stream } from './stream.ts'
+import { type Frame, Stream, type StreamOwner } from './stream.ts'
 
 /** `connected` stays over a change of channels and between two polls. */
 export type LinkState = 'disconnected' | 'connecting' | 'connected' | 'reconnecting' | 'failed'
-
-export type LinkOptions = Omit<EngineOptions, 'headers'> & {
-  readonly headers: () => Headers
-  /** The parameters of a request that is made now, without the cursor. */
-  readonly wish: () => readonly Parameter[]
-  /** Some channel is not decided: a poll is not to wait for anything else. */
-  readonly isUrgent: () => boolean
-}
-
-export type LinkListener = {
-  onState(state: LinkState, previous: LinkState): void
-  /** A stream has taken over; what comes next comes from it. */
-  onConnected(data: ConnectedData): void
-  onFrame(frame: Frame): void
-  /** The gateway, or something before it, refuses these channels as a whole. Told once until it takes them. */
-  onRefused(end: StreamEnd): void
-  /** A login is missing. True when there is something new to try. */
-  onUnauthorized(status: number): Promise<boolean>
-  onTransport(transport: TransportName, reason: string): void
-  onError(error: Error): void
-  log(line: string): void
-}
 
 const POLL_WAIT_S = 25
 /** Between two polls when the first brought something. */
@@ -43,110 +22,154 @@ const STABLE_MS = 10_000
 /** Refusals that have nothing to do with what was asked for. */
 const MAY_PASS = [408, 425, 429]
 const MAX_REFUSALS = 5
+const NO_GATEWAY = 'this is not the gateway; set `url` (or `wsHost`) to its base address'
 
 /**
  * Keeps one stream to the gateway, whatever happens to it. A new request is made beside the stream that is there and
  * takes over with its `connected`; the cursor sees to it that nothing is lost or told twice.
  */
-export class Link {
+export class Link implements StreamOwner {
   state: LinkState = 'disconnected'
-  /** Of the stream that is there, or was there last. */
-  transport: TransportName | null = null
-  /** When the gateway was last heard, ms since 1970; 0 before that. */
-  lastEventAt = 0
-  readonly #options: LinkOptions
-  readonly #listener: LinkListener
-  readonly #choice: Choice
-  readonly #pace = new Pace()
-  readonly #pulse = new Pulse({ onBeat: () => this.#watch(), onAwake: () => this.check() })
+  /** The stream that is there, or was there last. */
+  last: Stream | null = null
+  readonly choice: Choice
+  readonly pace = new Pace()
+  /** What came last; a stream that begins without it continues nothing. */
+  cursor = ''
+  readonly #page: Page
+  readonly #channels: Channels
+  readonly #identity: Identity
   readonly #retry = new Alarm()
+  #stopPulse: (() => void) | null = null
   #live: Stream | null = null
-  #next: Attempt | null = null
-  #cursor = ''
+  #next: Stream | null = null
   #wasUrgent = false
   #refusals = 0
   /** Whether the page was asked for a login: until then nothing else is tried, and afterwards it is not asked again. */
-  #login: 'not asked' | 'waiting' | 'asked' = 'not asked'
-  #told = ''
+  #login: 'waiting' | 'asked' | null = null
 
-  constructor(options: LinkOptions, listener: LinkListener) {
-    this.#options = options
-    this.#listener = listener
-    this.#choice = new Choice(options.url, options.transport)
+  constructor(page: Page, channels: Channels, identity: Identity) {
+    this.#page = page
+    this.#channels = channels
+    this.#identity = identity
+    this.choice = new Choice(page)
   }
 
   get isOpen(): boolean {
-    return this.#pulse.isBeating
+    return this.#stopPulse !== null
   }
 
-  /** Asks for what is wished for now. While it waits for its next attempt, that attempt asks for it. */
+  /** Asks for what is wanted now. While it waits for its next attempt, that attempt asks for it. */
   open(): void {
-    if (!this.isOpen) this.#start()
-    if (!this.#isWaiting) this.#ask()
+    if (this.#stopPulse === null) {
+      this.#isWell()
+      this.pace.succeeded()
+      this.#stopPulse = startPulse(
+        () => this.#watch(),
+        () => this.check(),
+      )
+      if (this.state === 'disconnected' || this.state === 'failed') this.#turn('connecting')
+    }
+    if (!this.#isWaiting && this.#login !== 'waiting') this.#ask()
   }
 
-  /** Ends everything; `state` says what the page is told, and without it nothing. */
-  close(state?: LinkState): void {
-    this.#pulse.stop()
+  /** Ends everything; `state` says what the page is told. */
+  close(state = this.state): void {
+    this.#stopPulse?.()
     this.#retry.clear()
     this.#next?.close()
     this.#live?.close()
-    this.#next = this.#live = null
-    if (state !== undefined) this.#turn(state)
-  }
-
-  /** What comes next continues nothing. */
-  forget(): void {
-    this.#cursor = ''
+    this.#stopPulse = this.#next = this.#live = null
+    this.#turn(state)
   }
 
   /** A good moment to look: the page was woken, is seen again, or has a network again. */
   check(): void {
     const now = Date.now()
     const [live, next] = [this.#live, this.#next]
-    if (this.#retry.isSet || next?.isFailing) this.#askIn(this.#pace.leastMs(Math.random() * 1000))
-    else if (next?.transport === 'poll' && now - next.openedAt > POLL_OVERDUE_MS) this.#ask()
-    else if (live !== null && next === null && now - live.heardAt > live.heartbeatMs + DRIFT_MS) this.#ask()
+    if (this.#isWaiting) this.#askIn(this.pace.leastMs(Math.random() * 1000))
+    else if (
+      next === null
+        ? live !== null && now - live.heardAt > live.heartbeatMs + DRIFT_MS
+        : next.transport === 'poll' && now - next.openedAt > POLL_OVERDUE_MS
+    )
+      this.#ask()
   }
 
   /** The CSRF token in the cookie was refused. True when fetch brings another one from now on. */
   tryToken(): boolean {
-    const names = Object.keys(this.#options.headers())
-    const isNew = this.transport === 'eventsource' && names.some((name) => /^x-csrf-token$/i.test(name))
-    this.#choice.needsToken ||= isNew
+    const names = Object.keys(nameOf(this.#page).headers)
+    const isNew = this.last?.transport === 'eventsource' && names.some((name) => /^x-csrf-token$/i.test(name))
+    this.choice.needsToken ||= isNew
     return isNew
   }
 
-  get #isWaiting(): boolean {
-    return this.#retry.isSet || this.#next?.isFailing === true || this.#login === 'waiting'
+  onConnected(stream: Stream, data: ConnectedData, id: string): void {
+    const { transport } = stream
+    const { choice, last } = this
+    this.#live?.close()
+    this.#live = this.last = stream
+    this.#next = null
+    this.#isWell()
+    // Without an id the `gap` that follows brings it.
+    this.cursor = id || this.cursor
+    if (transport !== 'poll') choice.learn(false)
+    if (transport !== last?.transport) this.#page.onTransport(transport, choice.reason(transport))
+    this.#page.log(`connected as ${data.socketId} (${transport}, ${data.resume})`)
+    this.#identity.take(data)
+    if (data.resume !== 'ok') for (const subscription of this.#channels.all.values()) subscription.lapse()
+    this.#turn('connected')
   }
 
-  #start(): void {
-    this.#refusals = 0
-    this.#login = 'not asked'
-    this.#pace.succeeded()
-    this.#pulse.start()
-    if (this.state === 'disconnected' || this.state === 'failed') this.#turn('connecting')
+  onFrame(stream: Stream, frame: Frame): void {
+    if (stream !== this.#live) return
+    this.cursor = frame.id || this.cursor
+    this.#channels.take(frame)
+  }
+
+  onBroken(name: string, cause: unknown): void {
+    this.#page.onError(new Error(`A frame (${name}) is unreadable`, { cause }))
+  }
+
+  onEnd(stream: Stream, { isWhole }: StreamEnd): void {
+    if (stream !== this.#live) return
+    if (stream.transport !== 'poll' || !isWhole || stream.bye) {
+      this.#lost(stream)
+      return
+    }
+    this.#live = null
+    this.pace.succeeded()
+    const hasNews = stream.hasNews || (this.#wasUrgent && !this.#channels.isUndecided)
+    this.#askIn(this.pace.leastMs(0, hasNews ? POLL_PAUSE_MS : undefined))
+  }
+
+  onFailed(end: StreamEnd): void {
+    this.#next = null
+    const { status = 0, retryAfterMs } = end
+    this.#page.log(`refused: ${status}`)
+    if (status === 401 || status === 419) this.#askForLogin(end, status).catch(this.#page.onError)
+    else if (status === 0 || status >= 500 || MAY_PASS.includes(status)) this.#retryLater(retryAfterMs)
+    else {
+      this.#refusals += 1
+      this.#refused(end, this.#refusals === 1, this.#refusals >= MAX_REFUSALS)
+      if (this.isOpen) this.#retryLater(retryAfterMs)
+    }
+  }
+
+  get #isWaiting(): boolean {
+    return this.#retry.isSet || this.#next?.isFailing === true
   }
 
   #ask(isTrial = false): void {
+    const { cursor } = this
     this.#retry.clear()
     this.#next?.close()
-    const { url, withCredentials = false, headers, wish, isUrgent } = this.#options
-    const parameters: Parameter[] = [...wish()]
-    if (this.#cursor !== '') parameters.push(['lastEventId', this.#cursor])
-    const request = { url, withCredentials, headers: headers(), parameters }
-    this.#wasUrgent = isUrgent()
-    this.#next = new Attempt(request, { isTrial, waitS: this.#wasUrgent ? 0 : POLL_WAIT_S }, this.#choice, this.#pace, {
-      onConnected: (stream, data, id) => this.#takeOver(stream, data, id),
-      onFailed: (end) => this.#failed(end),
-      onHeldBack: () => this.#poll(),
-      onFrame: (stream, frame) => this.#take(stream, frame),
-      onEnd: (stream, end) => this.#ended(stream, end),
-      onError: (error) => this.#listener.onError(error),
-    })
+    const parameters: Parameter[] = [...this.#channels.ask(), ...Object.entries({ ...this.#identity.proof })]
+    if (cursor) parameters.push(['lastEventId', cursor])
+    this.#wasUrgent = this.#channels.isUndecided
+    this.#next = new Stream({ ...nameOf(this.#page), parameters }, isTrial, this.#wasUrgent ? 0 : POLL_WAIT_S, this)
     const { transport } = this.#next
-    this.#listener.log(`asking (${transport})${this.#cursor === '' ? '' : ` after ${this.#cursor}`}`)
+    this.#page.log(`asking (${transport})`)
     if (transport !== 'poll') return
     // One poll is in flight, and nothing beside it.
     this.#live?.close()
@@ -157,120 +180,65 @@ export class Link {
     this.#retry.set(delayMs, () => this.#ask())
   }
 
-  #poll(): void {
-    this.#listener.log('streams are held back on the way here; polling instead')
-    this.#ask()
-  }
-
-  #takeOver(stream: Stream, data: ConnectedData, id: string): void {
-    this.#live?.close()
-    this.#live = stream
-    this.#next = null
+  #isWell(): void {
     this.#refusals = 0
-    this.#login = 'not asked'
-    this.lastEventAt = Date.now()
-    // Without an id the `gap` that follows brings it.
-    if (id !== '') this.#cursor = id
-    this.#tellTransport(stream.transport)
-    this.#listener.log(`connected as ${data.socketId} (${stream.transport}, ${data.resume})`)
-    this.#listener.onConnected(data)
-    this.#turn('connected')
-  }
-
-  #tellTransport(transport: TransportName): void {
-    if (transport !== 'poll') this.#choice.heldBack.healed()
-    this.transport = transport
-    const reason = this.#choice.reason(transport)
-    if (this.#told === transport + reason) return
-    this.#told = transport + reason
-    this.#listener.onTransport(transport, reason)
-  }
-
-  #take(stream: Stream, frame: Frame): void {
-    if (stream !== this.#live) return
-    this.lastEventAt = Date.now()
-    if (frame.id !== '') this.#cursor = frame.id
-    this.#listener.onFrame(frame)
-  }
-
-  #ended(stream: Stream, { isWhole }: StreamEnd): void {
-    if (stream !== this.#live) return
-    this.#live = null
-    if (stream.transport === 'poll' && isWhole && stream.bye === null) {
-      this.#pace.succeeded()
-      const hasNews = stream.hasNews || (this.#wasUrgent && !this.#options.isUrgent())
-      this.#askIn(this.#pace.leastMs(0, hasNews ? POLL_PAUSE_MS : undefined))
-    } else this.#lost(stream)
+    this.#login = null
   }
 
   #lost({ bye, openedAt }: Stream): void {
     this.#live = null
-    this.#listener.log(`the stream has ended${bye === null ? '' : `: ${bye.reason}`}`)
-    if (Date.now() - openedAt >= STABLE_MS) this.#pace.succeeded()
+    this.#page.log(`ended: ${bye?.reason}`)
+    if (Date.now() - openedAt >= STABLE_MS) this.pace.succeeded()
     // The attempt that is on its way already takes over.
     if (this.#next === null) this.#retryLater(bye?.retryAfterMs)
   }
 
-  #failed(end: StreamEnd): void {
-    this.#next = null
-    const { status = 0, retryAfterMs } = end
-    this.#listener.log(`refused: ${status || 'no answer'}`)
-    if (status === 401 || status === 419) this.#report(this.#askForLogin(end, status))
-    else if (status === 0 || status >= 500 || MAY_PASS.includes(status)) this.#retryLater(retryAfterMs)
-    else this.#refused(end)
-  }
-
-  #refused(end: StreamEnd): void {
-    this.#refusals += 1
-    if (this.#refusals === 1) this.#listener.onRefused(end)
-    if (this.#refusals >= MAX_REFUSALS && this.#live === null) this.close('failed')
-    else this.#retryLater(end.retryAfterMs)
+  // The gateway, or something before it, refuses these channels as a whole. Only what was never granted can be at fault:
+  // the rest has a stream.
+  #refused({ status = 0, message = NO_GATEWAY }: StreamEnd, isTold: boolean, isFinal: boolean): void {
+    if (isTold) {
+      this.#page.onError(new Error(`${this.#page.url}/stream answered with ${status}: ${message}`))
+      this.#channels.refuse({ status, code: 'refused', message, retry: status !== 401 && status !== 419 })
+    }
+    if (isFinal && this.#live === null) this.close('failed')
   }
 
   async #askForLogin(end: StreamEnd, status: number): Promise<void> {
     if (this.#login === 'waiting') return
-    if (this.#login === 'asked') return this.#giveUp(end)
-    this.#login = 'waiting'
-    const isNew = await this.#listener.onUnauthorized(status)
-    if (this.#login !== 'waiting' || !this.isOpen) return
-    this.#login = 'asked'
-    if (isNew) this.#askIn(this.#pace.leastMs())
-    else this.#giveUp(end)
-  }
-
-  #giveUp(end: StreamEnd): void {
-    this.#listener.onRefused(end)
-    if (this.#live === null) this.close('failed')
+    if (this.#login === null) {
+      this.#login = 'waiting'
+      const isNew = await this.#page.onAuthError([{ channel: '*', status }])
+      if (this.#login !== 'waiting' || !this.isOpen) return
+      this.#login = 'asked'
+      if (isNew) {
+        this.#askIn(this.pace.leastMs())
+        return
+      }
+    }
+    this.#refused(end, true, true)
   }
 
   // Where there is still a stream, only what was to replace it has failed.
   #retryLater(floorMs?: number): void {
     if (this.#live === null && this.state !== 'connecting') this.#turn('reconnecting')
-    this.#askIn(this.#pace.failed(floorMs))
+    this.#askIn(this.pace.failed(floorMs))
   }
 
   #watch(): void {
     const live = this.#live
     // Clocks are compared, never beats counted: a hidden page gets few of them.
     if (live !== null && Date.now() - live.heardAt >= 2 * live.heartbeatMs + PULSE_MS) {
-      this.#listener.log('nothing was heard for too long')
       live.close()
-      this.#pace.succeeded()
+      this.pace.succeeded()
       this.#lost(live)
-    } else if (this.state === 'connected' && this.#choice.isDoubtful) {
-      this.#ask(true)
-    }
-  }
-
-  #report(work: Promise<void>): void {
-    work.catch((error: Error) => this.#listener.onError(error))
+    } else if (this.state === 'connected' && this.choice.isDoubtful) this.#ask(true)
   }
 
   #turn(state: LinkState): void {
     const previous = this.state
     if (state === previous) return
     this.state = state
-    this.#listener.log(`${previous} → ${state}`)
-    this.#listener.onState(state, previous)
+    this.#page.log(`${previous} → ${state}`)
+    this.#page.onState(state, previous)
   }
 }

@@ -1,5 +1,5 @@
-import type { BroadcastData, GapData, MemberData } from '../../../src/protocol.ts'
-import type { TransportName } from '../transports/transport.ts'
+import type { BroadcastData, DeniedData, GapData, MemberData } from '../../../src/protocol.ts'
+import type { StreamRequest, TransportName } from '../transports/transport.ts'
 import type { LinkState } from './link.ts'
 import type { Subscription } from './subscription.ts'
 
@@ -8,24 +8,19 @@ export type Headers = Readonly<Record<string, string>>
 export type EngineOptions = {
   /** The gateway's base address, absolute. */
   readonly url: string
-  readonly transport?: 'auto' | TransportName
-  readonly withCredentials?: boolean
+  readonly transport?: 'auto' | TransportName | null | undefined
+  readonly withCredentials?: boolean | null | undefined
   /** Read for every request. */
   readonly headers?: () => Headers
   /** Keeps a stream open while there is no channel, for its socket id. */
-  readonly keepAlive?: boolean
+  readonly keepAlive?: boolean | null | undefined
 }
 
 /** `channel` is `*` when the gateway, or something before it, wants a login for the whole stream. */
 export type AuthFailure = { readonly channel: string; readonly status: number }
 
 /** Why a channel brings nothing; `retry` is true when the engine asks again by itself. */
-export type Refusal = {
-  readonly status: number
-  readonly code: string
-  readonly message: string
-  readonly retry: boolean
-}
+export type Refusal = Readonly<Pick<DeniedData, 'status' | 'code' | 'message' | 'retry'>>
 
 /** What the page is told. Whatever one of these throws goes to `onError`. */
 export type EngineListener = {
@@ -42,4 +37,12 @@ export type EngineListener = {
   onAuthError(failures: readonly AuthFailure[]): Promise<boolean>
   onError(error: Error): void
   log(line: string): void
+}
+
+/** What the parts of the engine ask and tell the page. None of it throws or rejects. */
+export type Page = EngineOptions & EngineListener
+
+/** Where its requests go, and in whose name: what the headers say at this moment. */
+export function nameOf({ url, withCredentials, headers }: Page): Omit<StreamRequest, 'parameters'> {
+  return { url, withCredentials, headers: { ...headers?.() } }
 }

@@ -1,25 +1,19 @@
-export type PageHooks = {
-  /** The page may have been asleep or without a network. */
-  onAwake(): void
-  /** It goes: for ever, or into the back/forward cache, where its stream would keep others waiting. */
-  onHide(): void
-  /** It is back. */
-  onShow(): void
-}
-
-/** Follows what happens to the page. Returns how to stop that. */
-export function followPage({ onAwake, onHide, onShow }: PageHooks): () => void {
+/**
+ * Follows what happens to the page. `onAwake`: it may have been asleep or without a network. `onHide`: it goes, for ever,
+ * or into the back/forward cache, where its stream would keep others waiting. `onShow`: it is back. Returns how to stop.
+ */
+export function followPage(onAwake: () => void, onHide: () => void, onShow: () => void): () => void {
   const page = globalThis as unknown as EventTarget & { document?: Document }
-  const seen = () => page.document?.visibilityState === 'visible' && onAwake()
-  const listeners: [EventTarget | undefined, string, () => void][] = [
-    [page, 'online', onAwake],
-    [page, 'pagehide', onHide],
-    [page, 'pageshow', onShow],
-    [page.document, 'visibilitychange', seen],
-    [page.document, 'resume', onAwake],
-  ]
-  for (const [target, name, listener] of listeners) target?.addEventListener?.(name, listener)
-  return () => {
-    for (const [target, name, listener] of listeners) target?.removeEventListener?.(name, listener)
-  }
+  const { document } = page
+  const stop = new AbortController()
+  const follow = (target: EventTarget | undefined, name: string, listener: () => void) =>
+    target?.addEventListener?.(name, listener, stop)
+  follow(page, 'online', onAwake)
+  follow(page, 'pagehide', onHide)
+  follow(page, 'pageshow', onShow)
+  follow(document, 'resume', onAwake)
+  follow(document, 'visibilitychange', () => {
+    if (document?.visibilityState === 'visible') onAwake()
+  })
+  return () => stop.abort()
 }

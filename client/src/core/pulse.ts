@@ -6,42 +6,21 @@ export const DRIFT_MS = 2000
 /** So long what has arrived during a sleep may take to be read. */
 const GRACE_MS = 1000
 
-export type PulseHooks = {
-  onBeat(): void
-  /** The page has slept, or is hidden and gets few timers; what arrived meanwhile has been read. */
-  onAwake(): void
-}
-
-/** Looks at the clock every five seconds. */
-export class Pulse {
-  readonly #hooks: PulseHooks
-  readonly #grace = new Alarm()
-  #timer: ReturnType<typeof setInterval> | undefined
-  #beatAt = 0
-
-  constructor(hooks: PulseHooks) {
-    this.#hooks = hooks
-  }
-
-  get isBeating(): boolean {
-    return this.#timer !== undefined
-  }
-
-  start(): void {
-    this.#beatAt = Date.now()
-    this.#timer = setInterval(() => this.#beat(), PULSE_MS)
-  }
-
-  stop(): void {
-    clearInterval(this.#timer)
-    this.#timer = undefined
-    this.#grace.clear()
-  }
-
-  #beat(): void {
-    const sleptMs = Date.now() - this.#beatAt - PULSE_MS
-    this.#beatAt = Date.now()
-    if (sleptMs > DRIFT_MS) this.#grace.set(GRACE_MS, this.#hooks.onAwake)
-    else this.#hooks.onBeat()
+/**
+ * Looks at the clock every five seconds. `onAwake`: the page has slept, or is hidden and gets few timers; what arrived
+ * meanwhile has been read. Returns how to stop.
+ */
+export function startPulse(onBeat: () => void, onAwake: () => void): () => void {
+  const grace = new Alarm()
+  let beatAt = Date.now()
+  const timer = setInterval(() => {
+    const sleptMs = Date.now() - beatAt - PULSE_MS
+    beatAt = Date.now()
+    if (sleptMs > DRIFT_MS) grace.set(GRACE_MS, onAwake)
+    else onBeat()
+  }, PULSE_MS)
+  return () => {
+    clearInterval(timer)
+    grace.clear()
   }
 }

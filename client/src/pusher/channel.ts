@@ -3,7 +3,7 @@ import { Dispatcher } from './dispatcher.ts'
 import { Members } from './members.ts'
 import type { SsePusher } from './pusher.ts'
 
-const SUCCEEDED = 'pusher:subscription_succeeded'
+export const SUCCEEDED = 'pusher:subscription_succeeded'
 
 export class Channel extends Dispatcher {
   readonly name: string
@@ -30,19 +30,15 @@ export class Channel extends Dispatcher {
   trigger(event: string, data?: unknown): boolean {
     if (!event.startsWith('client-')) throw new Error(`Event '${event}' does not start with 'client-'`)
     if (!/^(private-(?!encrypted-)|presence-)/.test(this.name))
-      throw new Error(`Client events need a private or presence channel; ${this.name} is none.`)
+      throw new Error(`Client events need a private or presence channel; ${this.name} is none`)
     return this.pusher.send_event(event, data, this.name)
   }
 
   /** Becomes what the engine knows. */
   take(_subscription: Subscription): void {}
 
-  tellSubscribed(): void {
-    this.emit(SUCCEEDED, this.succeeded())
-  }
-
   /** What those who are told of the subscription get. */
-  protected succeeded(): unknown {
+  succeeded(): unknown {
     return {}
   }
 
@@ -50,18 +46,18 @@ export class Channel extends Dispatcher {
     // After a leave, hook packages go on listening on the object they have.
     if (!this.#subscription) {
       this.isRevived = true
-      this.pusher.channels.hold(this)
+      this.pusher.channels.join(this)
     }
     // Who comes back before the stream went on without it hears no further word of the gateway.
     if (name === SUCCEEDED && this.subscribed) this.tellNewest(() => this.subscribed && this.succeeded())
   }
 
   protected override onUnbind(isLast: boolean): void {
-    if (isLast && this.isRevived) this.pusher.channels.drop(this)
+    if (isLast && this.isRevived) this.pusher.channels.leave(this)
   }
 
   get #subscription(): Subscription | undefined {
-    return this.pusher.channels.subscriptionOf(this)
+    return this.pusher.channels.subscription(this)
   }
 }
 
@@ -72,7 +68,7 @@ export class PresenceChannel extends Channel {
     this.members.take(subscription)
   }
 
-  protected override succeeded(): Members {
+  override succeeded(): Members {
     return this.members
   }
 }

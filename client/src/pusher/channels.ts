@@ -7,7 +7,7 @@ export class Channels {
   readonly channels: Record<string, Channel> = Object.create(null)
   readonly #engine: Engine
   /** A channel that was left is another object than the one in its place; both may be listened to. */
-  readonly #holders = new Map<string, Set<Channel>>()
+  readonly #held = new Set<Channel>()
 
   constructor(engine: Engine) {
     this.#engine = engine
@@ -23,29 +23,26 @@ export class Channels {
 
   /** All that stand for a channel now. */
   holders(name: string): Channel[] {
-    return [...(this.#holders.get(name) ?? [])]
+    return [...this.#held].filter((channel) => channel.name === name)
   }
 
   /** None when the channel was left. */
-  subscriptionOf(channel: Channel): Subscription | undefined {
-    const isHeld = this.#holders.get(channel.name)?.has(channel)
-    return isHeld ? this.#engine.subscription(channel.name) : undefined
+  subscription(channel: Channel): Subscription | undefined {
+    return this.#held.has(channel) ? this.#engine.subscription(channel.name) : undefined
   }
 
-  hold(channel: Channel): void {
+  join(channel: Channel): void {
     const { name } = channel
-    const holders = this.#holders.get(name) ?? new Set()
-    this.#holders.set(name, holders.add(channel))
+    this.#held.add(channel)
     this.channels[name] ??= channel
     channel.take(this.#engine.join(name))
   }
 
-  drop(channel: Channel): void {
+  leave(channel: Channel): void {
     const { name } = channel
-    const holders = this.#holders.get(name)
-    if (!holders?.delete(channel)) return
+    if (!this.#held.delete(channel)) return
     channel.unbind_all()
-    const [other] = holders
+    const [other] = this.holders(name)
     if (this.channels[name] === channel) delete this.channels[name]
     if (other) this.channels[name] ??= other
     else this.#engine.leave(name)

@@ -1,3 +1,4 @@
+import { Alarm } from '../core/alarm.ts'
 import type { Engine } from '../core/engine.ts'
 import type { LinkState } from '../core/link.ts'
 import type { TransportName } from '../transports/transport.ts'
@@ -13,10 +14,12 @@ export class Connection extends Dispatcher {
   state: ConnectionState = 'initialized'
   /** In the words of Echo, which tell a first attempt from a later one. */
   status: LinkState = 'disconnected'
+  /** Null before there is one. */
+  transport: TransportName | null = null
   /** Why it is this transport. */
   reason = ''
   readonly #engine: Engine
-  #unavailable: ReturnType<typeof setTimeout> | undefined
+  readonly #unavailable = new Alarm()
 
   constructor(engine: Engine) {
     super()
@@ -27,11 +30,6 @@ export class Connection extends Dispatcher {
     return this.#engine.socketId ?? undefined
   }
 
-  /** Null before there is one. */
-  get transport(): TransportName | null {
-    return this.#engine.transport
-  }
-
   /** When the gateway was last heard, ms since 1970; 0 before. */
   get lastEventAt(): number {
     return this.#engine.lastEventAt
@@ -39,14 +37,15 @@ export class Connection extends Dispatcher {
 
   turn(status: LinkState): void {
     this.status = status
-    clearTimeout(this.#unavailable)
+    this.#unavailable.clear()
     const isTrying = status === 'connecting' || status === 'reconnecting'
-    if (isTrying) this.#unavailable = setTimeout(() => this.#become('unavailable'), UNAVAILABLE_MS)
+    if (isTrying) this.#unavailable.set(UNAVAILABLE_MS, () => this.#become('unavailable'))
     this.#become(isTrying ? 'connecting' : status)
     this.emit('status')
   }
 
   use(transport: TransportName, reason: string): void {
+    this.transport = transport
     this.reason = reason
     this.emit('transport_change', { transport, reason })
   }

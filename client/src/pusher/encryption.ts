@@ -3,8 +3,7 @@ export type Nacl = {
   readonly secretbox: { open(box: Uint8Array, nonce: Uint8Array, key: Uint8Array): Uint8Array | null }
 }
 
-export const NO_NACL =
-  "Encrypted channels need tweetnacl: `npm install tweetnacl`, `import nacl from 'tweetnacl'`, and the option `nacl`."
+export const NO_NACL = 'Encrypted channels: `npm install tweetnacl` and set the option `nacl`'
 
 export function isEncrypted(channel: string): boolean {
   return channel.startsWith('private-encrypted-')
@@ -12,22 +11,18 @@ export function isEncrypted(channel: string): boolean {
 
 /** Reads what Laravel has sealed; throws where that is not possible. JSON is parsed, another text is as it is. */
 export function unseal(data: unknown, secret: string | null, nacl: Nacl | null | undefined, what: string): unknown {
-  const bytes = open({ ...(data as Record<string, string> | null) }, secret ?? '', nacl as Nacl)
-  if (bytes === null) throw new Error(`${what} was left out: it is not encrypted with the key of this channel.`)
+  let bytes: Uint8Array | null = null
+  // tweetnacl throws at a key or a nonce that cannot be one.
+  try {
+    const { ciphertext, nonce } = data as Record<'ciphertext' | 'nonce', string>
+    bytes = (nacl as Nacl).secretbox.open(decode(ciphertext), decode(nonce), decode(secret as string))
+  } catch {}
+  if (bytes === null) throw new Error(`${what} could not be decrypted`)
   const text = new TextDecoder().decode(bytes)
   try {
     return JSON.parse(text)
   } catch {
     return text
-  }
-}
-
-// tweetnacl throws at a key or a nonce that cannot be one.
-function open({ ciphertext = '', nonce = '' }, secret: string, { secretbox }: Nacl): Uint8Array | null {
-  try {
-    return secretbox.open(decode(ciphertext), decode(nonce), decode(secret))
-  } catch {
-    return null
   }
 }
 

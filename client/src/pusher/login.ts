@@ -21,11 +21,11 @@ export class Login {
   /** True when there is something new to try. */
   async renew(failures: readonly AuthFailure[]): Promise<boolean> {
     const before = this.#sent
-    const { onAuthError } = this.#options
-    const added = await onAuthError?.(failures[0] as AuthFailure, failures)
-    if (added && added !== true) this.#added = typeof added === 'string' ? { Authorization: `Bearer ${added}` } : added
+    const added = await this.#options.onAuthError?.(failures[0] as AuthFailure, failures)
+    if (added === true) return true
+    if (added) this.#added = typeof added === 'string' ? { Authorization: `Bearer ${added}` } : added
     this.headers()
-    return added === true || this.#sent !== before
+    return this.#sent !== before
   }
 
   /** Somebody else may be there next. */

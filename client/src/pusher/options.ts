@@ -16,7 +16,7 @@ export type PusherOptions = Optional<{
   forceTLS: boolean
   /** Default `auto`: EventSource where it can serve, else fetch, and long-polls where streams are held back. */
   transport: 'auto' | TransportName
-  /** Sends cookies to a gateway on another origin. Default false. */
+  /** Sends cookies to a gateway on another origin. Default: where `wsHost` says the address, as for Reverb. */
   withCredentials: boolean
   /** Keeps a stream open while there is no channel, for its socket id. Default false. */
   keepAlive: boolean
@@ -46,16 +46,14 @@ export type PusherOptions = Optional<{
 
 /** The gateway's base address, absolute and without a slash at its end. */
 export function gatewayUrl({ url, wsHost, wsPort, wssPort, wsPath, forceTLS }: PusherOptions): string {
-  const isPlain = forceTLS === false
-  const port = isPlain ? wsPort : wssPort
-  const path = `/${wsPath ?? ''}`.replace('//', '/')
-  const address = url || (wsHost ? `http${isPlain ? '' : 's'}://${wsHost}${port ? `:${port}` : ''}${path}` : '/')
+  const [scheme, port] = forceTLS === false ? ['http', wsPort] : ['https', wssPort]
+  const address = url || (wsHost ? `${scheme}://${wsHost}:${port ?? ''}/${wsPath ?? ''}` : '/')
   try {
     // While a page is rendered on a server it has no address, and nothing is asked.
     const { origin, pathname } = new URL(address, globalThis.location?.href ?? 'http://localhost')
-    return origin + pathname.replace(/\/+$/, '')
+    return origin + pathname.replace(/\/+(?=\/|$)/g, '')
   } catch {
-    throw new Error(`\`url\` must be the gateway's base address, such as https://example.com/sse; got ${address}`)
+    throw new Error(`\`url\` must be the gateway's base address, such as /sse; got ${address}`)
   }
 }
 
@@ -71,11 +69,10 @@ export function isDebugging({ debug }: PusherOptions): boolean {
 export function misunderstanding({ authorizer, authEndpoint, channelAuthorization }: PusherOptions): string {
   const { endpoint, customHandler } = { ...channelAuthorization } as Record<string, unknown>
   const given = [
-    [authorizer, 'authorizer'],
-    [authEndpoint !== '/broadcasting/auth' && authEndpoint, 'authEndpoint'],
-    [customHandler, 'channelAuthorization.customHandler'],
-    [endpoint, 'channelAuthorization.endpoint'],
-  ].flatMap(([value, name]) => (value ? [name] : []))
-  if (given.length === 0) return ''
-  return `${given.join(', ')}: not used. The gateway asks Laravel; start it with --auth-endpoint to say where.`
+    authorizer && 'authorizer',
+    authEndpoint && authEndpoint !== '/broadcasting/auth' && 'authEndpoint',
+    customHandler && 'channelAuthorization.customHandler',
+    endpoint && 'channelAuthorization.endpoint',
+  ].filter(Boolean)
+  return given[0] ? `${given.join(', ')}: not used; the gateway asks Laravel (--auth-endpoint)` : ''
 }

@@ -1,7 +1,7 @@
 import type { BroadcastData, GapData } from '../../../src/protocol.ts'
 import { Engine, type EngineListener } from '../core/engine.ts'
 import type { Subscription } from '../core/subscription.ts'
-import { Channel, PresenceChannel } from './channel.ts'
+import { Channel, PresenceChannel, SUCCEEDED } from './channel.ts'
 import { Channels } from './channels.ts'
 import { Connection } from './connection.ts'
 import { Dispatcher } from './dispatcher.ts'
@@ -15,7 +15,7 @@ const MAX_INSTANCES = 2
 /** Looks and behaves like pusher-js 8, over Server-Sent Events. It asks for nothing before there is a channel. */
 export class SsePusher extends Dispatcher {
   /** Those that are not disconnected. */
-  static readonly instances: SsePusher[] = []
+  static instances: readonly SsePusher[] = []
   static logToConsole = false
   /** Takes what would be printed. */
   static log: ((line: string) => void) | undefined
@@ -51,13 +51,13 @@ export class SsePusher extends Dispatcher {
     const known = this.channel(name)
     const channel = known?.isRevived === false ? known : this.#create(name)
     this.channels.channels[name] = channel
-    this.channels.hold(channel)
+    this.channels.join(channel)
     return channel
   }
 
   unsubscribe(name: string): void {
     const channel = this.channel(name)
-    if (channel) this.channels.drop(channel)
+    if (channel) this.channels.leave(channel)
   }
 
   channel(name: string): Channel | undefined {
@@ -75,8 +75,7 @@ export class SsePusher extends Dispatcher {
   }
 
   disconnect(): void {
-    const { instances } = SsePusher
-    instances.splice(0, Infinity, ...instances.filter((other) => other !== this))
+    SsePusher.instances = SsePusher.instances.filter((other) => other !== this)
     this.#engine.disconnect()
     this.#login.forget()
   }
@@ -99,15 +98,20 @@ export class SsePusher extends Dispatcher {
   }
 
   #createEngine(): Engine {
-    const { transport, withCredentials, keepAlive } = this.options
-    const own = { url: this.#url, transport: transport ?? 'auto', headers: () => this.#login.headers() }
-    return new Engine({ ...own, withCredentials: !!withCredentials, keepAlive: !!keepAlive }, this.#listener())
+    const { withCredentials, url, wsHost } = this.options
+    const own = {
+      url: this.#url,
+      // Where Reverb stood on another port or host, private channels worked: the page's own origin asked for them.
+      withCredentials: withCredentials ?? !!(wsHost && !url),
+      headers: () => this.#login.headers(),
+    }
+    return new Engine({ ...this.options, ...own }, this.#listener())
   }
 
   #listener(): EngineListener {
     return {
       onState: (state) => this.connection.turn(state),
-      onSubscribed: (subscription) => this.#each(subscription, (channel) => channel.tellSubscribed()),
+      onSubscribed: (subscription) => this.#tell(subscription, SUCCEEDED),
       onRefused: (subscription, { status, message: error, code, retry }) =>
         this.#tell(subscription, 'pusher:subscription_error', { type: 'AuthError', error, status, code, retry }),
       onMessage: (subscription, message) => this.#take(subscription, message),
@@ -132,14 +136,10 @@ export class SsePusher extends Dispatcher {
     this.emit(event, told)
   }
 
-  #tell(subscription: Subscription, event: string, data: unknown): void {
-    this.#each(subscription, (channel) => channel.emit(event, data))
-  }
-
-  #each(subscription: Subscription, tell: (channel: Channel) => void): void {
+  #tell(subscription: Subscription, event: string, data?: unknown): void {
     for (const channel of this.channels.holders(subscription.name)) {
       channel.take(subscription)
-      tell(channel)
+      channel.emit(event, data ?? channel.succeeded())
     }
   }
 
@@ -147,16 +147,14 @@ export class SsePusher extends Dispatcher {
     const { onGap } = this.options
     this.connection.emit('gap', gap)
     if (onGap) onGap(gap)
-    else console.warn(`Messages may be missing on ${gap.channels ?? 'all channels'} (${gap.reason}); see \`onGap\`.`)
+    else console.warn(`Messages may be missing on ${gap.channels ?? 'all channels'} (${gap.reason}); see onGap`)
   }
 
   #enlist(): void {
-    const { instances } = SsePusher
-    if (typeof self === 'undefined' || instances.includes(this)) return
-    instances.push(this)
-    const count = instances.filter((other) => other.#url === this.#url).length
-    if (count > MAX_INSTANCES)
-      console.warn(`${count} clients of ${this.#url}, each with a stream of its own: disconnect() those that are done.`)
+    if (typeof self === 'undefined' || SsePusher.instances.includes(this)) return
+    SsePusher.instances = [...SsePusher.instances, this]
+    const count = SsePusher.instances.filter((other) => other.#url === this.#url).length
+    if (count > MAX_INSTANCES) console.warn(`${count} clients of ${this.#url}: disconnect() those that are done`)
   }
 
   #report(error: Error): void {

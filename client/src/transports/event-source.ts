@@ -21,7 +21,7 @@ const NAMES: Readonly<Record<FrameName | 'message', 1>> = {
  * comes back after a fixed time and with its old address.
  */
 export const eventSource: Transport = (request, listener) => {
-  const source = new EventSource(addressOf(request), { withCredentials: request.withCredentials })
+  const source = new EventSource(addressOf(request), { withCredentials: !!request.withCredentials })
   let lastId = ''
   for (const name of Object.keys(NAMES)) {
     source.addEventListener(name, ({ data, lastEventId }: MessageEvent<string>) => {
@@ -35,5 +35,5 @@ export const eventSource: Transport = (request, listener) => {
     source.close()
     listener.onEnd({})
   }
-  return { close: () => source.close() }
+  return () => source.close()
 }

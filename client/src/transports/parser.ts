@@ -3,54 +3,42 @@ export type OnFrame = (event: string, data: string, id: string) => void
 /**
  * Reads `text/event-stream` chunk by chunk. [HTML, 9.2.6 "Interpreting an event stream"], except that `id` is the
  * frame's own and empty when it has none, and that `retry` is left out: `bye` says the same in its data.
+ * What it returns takes bytes, cut anywhere. A block without its blank line at the end is never told.
  */
-export class Parser {
-  readonly #onFrame: OnFrame
+export function parser(onFrame: OnFrame): (bytes: Uint8Array) => void {
   // Holds back characters that were cut in two, and takes a byte order mark away.
-  readonly #decoder = new TextDecoder()
-  #endedInCr = false
+  const decoder = new TextDecoder()
+  let endedInCr = false
   /** The beginning of a line that goes on in the next chunk. */
-  #line = ''
-  #event = ''
-  #data: string[] = []
-  #id = ''
+  let unfinished = ''
+  let event = ''
+  let data: string[] = []
+  let id = ''
 
-  constructor(onFrame: OnFrame) {
-    this.#onFrame = onFrame
-  }
-
-  /** Takes bytes, cut anywhere. A block without its blank line at the end is never told. */
-  feed(bytes: Uint8Array): void {
-    const text = this.#decoder.decode(bytes, { stream: true })
-    if (text === '') return
-    // The LF of a CRLF that was cut in two ends no second line.
-    const start = this.#endedInCr && text.startsWith('\n') ? 1 : 0
-    this.#endedInCr = text.endsWith('\r')
-    // Only what is new is searched: a long line comes in many chunks.
-    const [first = '', ...lines] = text.slice(start).split(/\r\n|\n|\r/)
-    this.#line += first
-    for (const line of lines) {
-      this.#take(this.#line)
-      this.#line = line
-    }
-  }
-
-  #take(line: string): void {
+  function take(line: string): void {
     if (line === '') {
-      this.#dispatch()
-      return
+      if (data.length > 0) onFrame(event || 'message', data.join('\n'), id)
+      event = id = ''
+      data = []
     }
     const [, field, value = ''] = /^([^:]*)(?:: ?(.*))?$/s.exec(line) ?? []
-    if (field === 'data') this.#data.push(value)
-    else if (field === 'event') this.#event = value
-    else if (field === 'id' && !value.includes('\0')) this.#id = value
+    if (field === 'data') data.push(value)
+    else if (field === 'event') event = value
+    else if (field === 'id' && !value.includes('\0')) id = value
   }
 
-  #dispatch(): void {
-    const [event, data, id] = [this.#event || 'message', this.#data, this.#id]
-    this.#event = ''
-    this.#data = []
-    this.#id = ''
-    if (data.length > 0) this.#onFrame(event, data.join('\n'), id)
+  return (bytes) => {
+    const text = decoder.decode(bytes, { stream: true })
+    if (text === '') return
+    // The LF of a CRLF that was cut in two ends no second line.
+    const start = endedInCr && text.startsWith('\n') ? 1 : 0
+    endedInCr = text.endsWith('\r')
+    // Only what is new is searched: a long line comes in many chunks.
+    const [first = '', ...lines] = text.slice(start).split(/\r\n|\n|\r/)
+    unfinished += first
+    for (const line of lines) {
+      take(unfinished)
+      unfinished = line
+    }
   }
 }

@@ -9,16 +9,16 @@ export type StreamRequest = {
   /** Names may repeat: a channel whose name holds a comma has a parameter of its own. */
   readonly parameters: readonly Parameter[]
   readonly headers: Readonly<Record<string, string>>
-  readonly withCredentials: boolean
+  readonly withCredentials?: boolean | null | undefined
 }
 
 /** Why an answer ended. Without a status: the line broke, or the answer came to its end. */
 export type StreamEnd = {
   /** The status of a refusal; 200 when the answer was none of the gateway's (a login page, a captive portal). */
   readonly status?: number
-  readonly retryAfterMs?: number
+  readonly retryAfterMs?: number | undefined
   /** What the gateway said about a refusal. */
-  readonly message?: string
+  readonly message?: string | undefined
   /** The answer was read to its end. */
   readonly isWhole?: boolean
 }
@@ -30,7 +30,8 @@ export type TransportListener = {
   onEnd(end: StreamEnd): void
 }
 
-export type Connection = { close(): void }
+/** Ends it. */
+export type Close = () => void
 
 /** One way to read the gateway's frames. Nothing of it throws; whatever goes wrong is an end. */
-export type Transport = (request: StreamRequest, listener: TransportListener) => Connection
+export type Transport = (request: StreamRequest, listener: TransportListener) => Close

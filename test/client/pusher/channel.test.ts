@@ -282,7 +282,7 @@ describe('a whisper', () => {
     expect(trigger('private-encrypted-a', 'client-typing')).toThrow('private-encrypted-a is none')
   })
 
-  it('says who whispers, where Laravel has named him', async () => {
+  it('says who whispers, where Laravel has named them', async () => {
     const page = new ClientPage()
     const told = vi.fn()
     page.pusher().subscribe('presence-a').bind('client-typing', told)

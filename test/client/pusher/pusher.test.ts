@@ -1,5 +1,6 @@
 import nacl from 'tweetnacl'
 import { describe, expect, it, vi } from 'vitest'
+import type { PusherOptions } from '../../../client/src/pusher/options.ts'
 import { SsePusher } from '../../../client/src/pusher/pusher.ts'
 import PusherByDefault, { Pusher } from '../../../client/src/pusher.ts'
 import { atEndOfTest } from '../../support/at-end.ts'
@@ -8,6 +9,8 @@ import { broadcast, ClientPage, GATEWAY_URL, pass } from '../../support/client-p
 function quiet(level: 'log' | 'warn' | 'error') {
   return vi.spyOn(console, level).mockImplementation(() => {})
 }
+
+const BESIDE_PAGE = { url: undefined, wsHost: 'gateway.test', wsPort: 80, forceTLS: false }
 
 describe('the class', () => {
   it('is the same under the name that pusher-js has', () => {
@@ -21,6 +24,18 @@ describe('the class', () => {
     vi.stubGlobal('location', { href: 'https://shop.test/' })
     expect(new SsePusher('key').options).toEqual({})
     expect(new SsePusher('key', null).options).toEqual({})
+  })
+
+  it.each<[string, PusherOptions, boolean]>([
+    ['not with `url`', {}, false],
+    ['with `url` and the word of the page', { withCredentials: true }, true],
+    ['where a configuration for Reverb says the address', BESIDE_PAGE, true],
+    ['not there either when the page says so', { ...BESIDE_PAGE, withCredentials: false }, false],
+  ])('sends cookies to another origin: %s', async (_title, options, sends) => {
+    const page = new ClientPage()
+    page.pusher(options).subscribe('a')
+    await pass(0)
+    expect(page.gateway.last().withCredentials).toBe(sends)
   })
 
   it('asks for nothing, and is in no list, where a page is rendered on a server', async () => {

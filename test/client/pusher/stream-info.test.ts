@@ -12,7 +12,7 @@ describe('following a stream', () => {
     expect(told).toEqual([
       { status: 'disconnected', transport: null, reason: '' },
       { status: 'connecting', transport: null, reason: '' },
-      { status: 'connecting', transport: null, reason: 'default' },
+      { status: 'connecting', transport: 'eventsource', reason: 'default' },
     ])
   })
 

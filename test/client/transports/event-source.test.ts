@@ -18,11 +18,11 @@ function open(change: Partial<StreamRequest> = {}) {
   const gateway = new FakeGateway()
   const frames: string[][] = []
   const ends: StreamEnd[] = []
-  const connection = eventSource(
+  const close = eventSource(
     { ...REQUEST, ...change },
     { onFrame: (...frame) => frames.push(frame), onEnd: (end) => ends.push(end) },
   )
-  return { gateway, frames, ends, connection }
+  return { gateway, frames, ends, close }
 }
 
 describe('a stream by EventSource', () => {
@@ -59,8 +59,8 @@ describe('a stream by EventSource', () => {
   })
 
   it('tells nothing after it was closed', () => {
-    const { gateway, frames, ends, connection } = open()
-    connection.close()
+    const { gateway, frames, ends, close } = open()
+    close()
     gateway.last().frame('ping', {})
     expect([frames, ends]).toEqual([[], []])
   })

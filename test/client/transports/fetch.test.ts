@@ -104,10 +104,10 @@ describe('a stream by fetch', () => {
   it('tells nothing after it was closed', async () => {
     const gateway = new FakeGateway((request) => request.write(':\n'))
     const told: unknown[] = []
-    const connection = fetchStream(REQUEST, { onFrame: (name) => told.push(name), onEnd: (end) => told.push(end) })
+    const close = fetchStream(REQUEST, { onFrame: (name) => told.push(name), onEnd: (end) => told.push(end) })
     await Promise.resolve()
     gateway.last().frame('ping', {})
-    connection.close()
+    close()
     gateway.last().frame('ping', {}).end()
     await new Promise((resolve) => setImmediate(resolve))
     expect(told).toEqual([])

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Parser } from '../../../client/src/transports/parser.ts'
+import { parser } from '../../../client/src/transports/parser.ts'
 
 type Told = [event: string, data: string, id: string]
 
@@ -8,8 +8,8 @@ const bytes = (text: string) => new TextEncoder().encode(text)
 
 function parse(...chunks: (string | Uint8Array)[]): Told[] {
   const told: Told[] = []
-  const parser = new Parser((event, data, id) => told.push([event, data, id]))
-  for (const chunk of chunks) parser.feed(typeof chunk === 'string' ? bytes(chunk) : chunk)
+  const feed = parser((event, data, id) => told.push([event, data, id]))
+  for (const chunk of chunks) feed(typeof chunk === 'string' ? bytes(chunk) : chunk)
   return told
 }
 

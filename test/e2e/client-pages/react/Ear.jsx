@@ -3,7 +3,11 @@ import { useEffect } from 'react'
 
 export function Ear({ name, number, orders }) {
   const { channel } = useEcho(`orders.${orders}`, 'Announced', () => tell(name, number), [number])
-  useEffect(() => void channel().subscribed(() => tell('subscribed', name)), [channel, name])
+  useEffect(() => {
+    channel()
+      .subscribed(() => tell('subscribed', name))
+      .error(() => tell('denied', name))
+  }, [channel, name])
   return (
     <p>
       {name} {number}
