@@ -65,7 +65,7 @@ describe.runIf(requirePart(...SITE_PARTS, 'laravel-8', 'pusher-sdk'))('an encryp
 
     site.laravel.set({ PUSHER_ENCRYPTION_MASTER_KEY: randomBytes(32).toString('base64') })
     await site.laravel.broadcast('announced', { id: 1, channel: CHANNEL })
-    expect(await ada.until('failure')).toMatch(/not encrypted with the key of this channel/)
+    expect(await ada.until('failure')).toMatch(/Announced on private-encrypted-orders.1 could not be decrypted/)
     site.laravel.set({ PUSHER_ENCRYPTION_MASTER_KEY: PUSHER_APP.PUSHER_ENCRYPTION_MASTER_KEY })
     await site.laravel.broadcast('announced', { id: 2, channel: CHANNEL })
 
