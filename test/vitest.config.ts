@@ -23,8 +23,9 @@ export default defineConfig({
           env,
           include: ['test/e2e/**/*.test.ts'],
           exclude: ['**/vendor/**', '**/node_modules/**'],
-          // Each file runs a Redis, a PHP and sometimes a browser of its own: two at a time fill two cores.
-          maxWorkers: 2,
+          // Each file runs a Redis, a PHP and sometimes a browser of its own, and waits half of the time: three at a time
+          // fill two cores.
+          maxWorkers: 3,
           testTimeout: 30_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 1 },
