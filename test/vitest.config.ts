@@ -1,7 +1,9 @@
 import { defineConfig } from 'vitest/config'
 import { findParts } from './support/parts.ts'
+import { PATIENCE_MS } from './support/patience.ts'
 
 const env = { TEST_PARTS: findParts() }
+const expect = { poll: { timeout: PATIENCE_MS } }
 
 export default defineConfig({
   root: `${import.meta.dirname}/..`,
@@ -12,7 +14,9 @@ export default defineConfig({
         test: {
           name: 'unit',
           env,
+          expect,
           include: ['test/**/*.test.ts'],
+          testTimeout: 30_000,
           exclude: ['test/e2e/**', '**/node_modules/**'],
           sequence: { groupOrder: 0 },
         },
@@ -21,12 +25,13 @@ export default defineConfig({
         test: {
           name: 'e2e',
           env,
+          expect,
           include: ['test/e2e/**/*.test.ts'],
           exclude: ['**/vendor/**', '**/node_modules/**'],
           // Each file runs a Redis, a PHP and sometimes a browser of its own, and waits half of the time: three at a time
           // fill two cores.
           maxWorkers: 3,
-          testTimeout: 30_000,
+          testTimeout: 60_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 1 },
         },

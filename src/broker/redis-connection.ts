@@ -41,9 +41,35 @@ export function openRedis(address: RedisAddress, extra: RedisOptions, node?: Red
   return create({ ...options, ...endpointOf(address) })
 }
 
-// The cast fills in the default of a type parameter that the options type leaves open.
+/**
+ * Comes back by itself, whatever it was doing when its connection was ended. ioredis gives up for good when that happens
+ * while it asks the Sentinels for the master, and its own failover detector is one that does so.
+ */
+class LastingRedis extends Redis {
+  #isGivenUp = false
+
+  // The cast fills in the default of a type parameter that the options type leaves open.
+  constructor(options: RedisOptions) {
+    super(options as RedisOptions & { replyMapping: 'legacy' })
+    this.on('end', () => this.#comeBack())
+  }
+
+  override disconnect(reconnect = false): void {
+    this.#isGivenUp ||= !reconnect
+    super.disconnect(reconnect)
+  }
+
+  #comeBack(): void {
+    const delayMs = this.options.retryStrategy?.(1)
+    if (typeof delayMs !== 'number') return
+    setTimeout(() => {
+      if (!this.#isGivenUp && this.status === 'end') this.connect().catch(() => {}) // Told by 'error'.
+    }, delayMs).unref()
+  }
+}
+
 function create(options: RedisOptions): Redis {
-  const redis = new Redis(options as RedisOptions & { replyMapping: 'legacy' })
+  const redis = new LastingRedis(options)
   // A TLS stream that is ended during its handshake fails twice, and ioredis listens once: the second would be
   // an uncaught exception.
   redis.on('connecting', () => setImmediate(() => redis.stream?.on('error', () => {})))

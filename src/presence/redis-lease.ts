@@ -16,15 +16,18 @@ export type RedisLeaseOptions = RedisAddress & {
 export type LeaseHooks = {
   /** Nothing counts any more that this node has said as `former`. It has a new name already. */
   onForgotten(former: string): void
-  /** The lease was renewed, and these nodes are dead. Not called in the step that called onForgotten. */
-  onRenewed(dead: readonly string[]): void
+  /**
+   * A step after the last, these nodes are dead. Not called within a step of onForgotten: whoever is still here has been
+   * said again by then.
+   */
+  onStep(dead: readonly string[]): void
 }
 
 /** Looks for the dead, and renewals, in the time of one lease. */
 const STEPS = 6
 /** So many steps a lease lasts in Redis: what is left is for the others to look and to clean up. */
 const STEPS_TO_LIVE = 4
-/** Renewals of a newcomer before it judges: whoever lives, and could not renew before it came, has done so by then. */
+/** Steps of a newcomer before it judges: whoever lives, and could not renew before it came, has done so by then. */
 const STEPS_OF_NEWCOMER = 3
 
 /**
@@ -39,14 +42,15 @@ export class RedisLease {
   readonly #leaseMs: number
   readonly #where: string
   readonly #logger: Logger
-  #hooks: LeaseHooks = { onForgotten: () => {}, onRenewed: () => {} }
+  #hooks: LeaseHooks = { onForgotten: () => {}, onStep: () => {} }
   #incarnation: string | null = null
-  /** The renewal that is under way. */
-  #renewal: Promise<void> | null = null
+  /** The renewal that is under way, and what it finds: nodes whose lease has run out. */
+  #renewal: Promise<readonly string[]> | null = null
   #timer: NodeJS.Timeout | null = null
   #isLeaving = false
   #isStopped = false
   #stepsBeforeJudging = 0
+  #hasBegunAnew = false
   /** Trouble that was told and is not over. */
   readonly #complaints = new Set<string>()
   #hasFailedSinceRenewal = false
@@ -94,17 +98,17 @@ export class RedisLease {
     }
   }
 
-  /** Renews the lease now, or learns that it is gone. */
-  async renew(): Promise<void> {
-    if (this.#isLeaving) return
+  /** Renews the lease now, or learns that it is gone. Answers those whose lease has run out. */
+  async renew(): Promise<readonly string[]> {
+    if (this.#isLeaving) return []
     this.#renewal ??= this.#renew().finally(() => {
       this.#renewal = null
     })
     try {
-      await this.#renewal
+      return await this.#renewal
     } catch (error) {
-      // Redis may have renewed it and found it late.
-      this.#stepsBeforeJudging = Math.max(this.#stepsBeforeJudging, STEPS_OF_NEWCOMER)
+      // Redis may have renewed it and found it late; or it was away, and all the others were late too.
+      this.#stepsBeforeJudging = STEPS
       throw error
     }
   }
@@ -141,11 +145,22 @@ export class RedisLease {
   }
 
   #step(): void {
-    this.renew().catch((error: unknown) => this.complain(error))
+    this.renew()
+      .then((late) => this.#look(late))
+      .catch((error: unknown) => this.complain(error))
     // Jitter keeps a fleet that started together from looking for the dead together.
     const delayMs = (this.#leaseMs / STEPS) * (0.9 + Math.random() * 0.2)
     this.#timer = setTimeout(() => this.#step(), delayMs)
     this.#timer.unref()
+  }
+
+  // Steps are counted and not renewals: those that are asked for in between follow each other at once, when nobody else
+  // has had the time to renew.
+  #look(late: readonly string[]): void {
+    if (this.#isLeaving) return
+    if (this.#stepsBeforeJudging > 0) this.#stepsBeforeJudging -= 1
+    if (!this.#hasBegunAnew) this.#hooks.onStep(this.#stepsBeforeJudging === 0 ? late : [])
+    this.#hasBegunAnew = false
   }
 
   #disarm(): void {
@@ -153,16 +168,18 @@ export class RedisLease {
     this.#timer = null
   }
 
-  async #renew(): Promise<void> {
-    const former = this.#incarnation
-    if (former === null) {
+  async #renew(): Promise<readonly string[]> {
+    if (this.#incarnation === null) {
       await this.#enrol()
-      this.#stepsBeforeJudging = STEPS_OF_NEWCOMER
+      this.#stepsBeforeJudging = Math.max(this.#stepsBeforeJudging, STEPS_OF_NEWCOMER)
     }
-    const [state, ...dead] = await this.#commands.sseRenew(this.keys.nodes, this.#incarnation ?? '', this.#liveMs())
+    const [state, ...late] = await this.#commands.sseRenew(this.keys.nodes, this.#incarnation ?? '', this.#liveMs())
     this.#recovered()
-    if (state === 'dead') return this.#beginAnew()
-    this.#hooks.onRenewed(this.#isJudge(state === 'late') ? dead : [])
+    // Whoever was late itself spares the others for a lease: when Redis was away they were all late, and are on their way
+    // back.
+    if (state === 'late') this.#stepsBeforeJudging = STEPS
+    if (state === 'dead') await this.#beginAnew()
+    return late
   }
 
   // A name of its own for each attempt: one whose answer was lost may have been taken for dead meanwhile.
@@ -176,18 +193,12 @@ export class RedisLease {
     const former = this.#incarnation ?? ''
     await this.#enrol()
     this.#stepsBeforeJudging = STEPS
+    this.#hasBegunAnew = true
     this.#logger.warn(
       { former, incarnation: this.#incarnation },
       'presence: Redis no longer knew this node (frozen, cut off or flushed); it says again who is here',
     )
     this.#hooks.onForgotten(former)
-  }
-
-  /** Whoever was late itself spares the others for a lease: when Redis was away they were all late, and are on their way back. */
-  #isJudge(isLate: boolean): boolean {
-    if (isLate) this.#stepsBeforeJudging = STEPS
-    else if (this.#stepsBeforeJudging > 0) this.#stepsBeforeJudging -= 1
-    return this.#stepsBeforeJudging === 0
   }
 
   #recovered(): void {

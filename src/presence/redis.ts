@@ -29,9 +29,7 @@ export class RedisPresenceStore implements PresenceStore {
         this.#channels = new Set()
         onForgotten()
       },
-      // One step after the room was asked to say everything again: whoever is still here is known under the new name
-      // by now, and is not shown to leave.
-      onRenewed: (dead) => void this.#reaper.cleanUp(dead),
+      onStep: (dead) => void this.#reaper.cleanUp(dead),
     })
   }
 

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { RedisGrantStore } from '../../src/auth/redis-grants.ts'
 import type { Revocation } from '../../src/auth/revocation.ts'
 import { requirePart } from '../support/parts.ts'
+import { PATIENCE_MS } from '../support/patience.ts'
 import { type PresenceNode, startNode } from '../support/presence-node.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
@@ -124,7 +125,7 @@ describe.runIf(requirePart('redis'))('RedisGrantStore', () => {
     const [one, other] = [await start(), await start()]
     await one.grants.write(SOCKET, orders)
     one.kill()
-    await vi.waitFor(async () => expect(await other.grants.find(SOCKET)).toEqual([]), 5000)
+    await vi.waitFor(async () => expect(await other.grants.find(SOCKET)).toEqual([]), PATIENCE_MS)
     expect(await redis.exists(key())).toBe(1)
   })
 

@@ -1,16 +1,22 @@
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { relayPattern } from '../../src/broker/pattern.ts'
+import { openRedis } from '../../src/broker/redis-connection.ts'
 import { minimumAcl } from '../../src/cli/acl.ts'
+import { defaultConfig } from '../../src/config/config.ts'
 import { atEndOfTest } from '../support/at-end.ts'
 import { makeCertificates } from '../support/certificates.ts'
 import { freePort } from '../support/child.ts'
 import { folderWith } from '../support/folder.ts'
 import { requirePart } from '../support/parts.ts'
+import { PATIENCE_MS } from '../support/patience.ts'
 import { type RedisOptions, type RedisServer, startRedis } from '../support/redis.ts'
 import { openBroker, startBroker } from '../support/redis-broker.ts'
+import { replicate } from '../support/sentinel.ts'
+import { startTcpProxy } from '../support/tcp-proxy.ts'
 
 describe.runIf(requirePart('redis', 'openssl'))('a connection to Redis', () => {
   let server: RedisServer
@@ -97,7 +103,7 @@ describe.runIf(requirePart('redis', 'openssl'))('a connection to Redis', () => {
     const { broker, ears, log, lost } = openBroker({ redis: replica.url, redisPrefix: 'replica_' })
     const { msg } = await log.until(/is a replica/)
     expect(msg).toContain('--redis-sentinels')
-    await expect.poll(lost, { interval: 10, timeout: 5000 }).toBeGreaterThanOrEqual(3)
+    await expect.poll(lost, { interval: 10, timeout: PATIENCE_MS }).toBeGreaterThanOrEqual(3)
     expect(broker.isReady()).toBe(false)
     expect(ears.log).toEqual([])
   })
@@ -113,6 +119,33 @@ describe.runIf(requirePart('redis', 'openssl'))('a connection to Redis', () => {
     await broker.publish(['orders'], 'x')
     await ears.untilMessages(1)
     expect(broker.isReady()).toBe(true)
+  })
+
+  it('comes back when it was ended while it asked the Sentinels for the master', async () => {
+    const { sentinel } = await replicate(await startOwn())
+    const line = await startTcpProxy(Number(sentinel.split(':')[1]))
+    line.silence('to-client')
+    const redis = openRedis({ ...defaultConfig(), redisSentinels: [`127.0.0.1:${line.port}`] }, {})
+    atEndOfTest(() => redis.disconnect())
+    redis.on('error', () => {})
+    const ready = new Promise((resolve) => redis.once('ready', resolve))
+    redis.connect().catch(() => {})
+    await expect.poll(() => line.size).toBe(1)
+    // What a failover does to it, and the gateway when it has found a replica.
+    redis.disconnect(true)
+    line.resume()
+    await ready
+    expect(await redis.ping()).toBe('PONG')
+  })
+
+  it('does not come back when it was closed', async () => {
+    const redis = openRedis({ ...defaultConfig(), redis: server.url }, { retryStrategy: () => 1 })
+    await redis.connect()
+    redis.disconnect()
+    await once(redis, 'end')
+    // Behind the timer that would do it.
+    await new Promise((resolve) => setTimeout(resolve, 2))
+    expect(redis.status).toBe('end')
   })
 
   describe('with a login', () => {

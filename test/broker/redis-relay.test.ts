@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { requirePart } from '../support/parts.ts'
+import { PATIENCE_MS } from '../support/patience.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
 import { type ListeningBroker, startBroker } from '../support/redis-broker.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
@@ -28,7 +29,7 @@ describe.runIf(requirePart('redis'))('the relay connection', () => {
 
   async function until(condition: () => boolean): Promise<void> {
     // Readiness is asked for, not told.
-    await expect.poll(condition, { interval: 10, timeout: 5000 }).toBe(true)
+    await expect.poll(condition, { interval: 10, timeout: PATIENCE_MS }).toBe(true)
   }
 
   it('is replaced when it hears nothing although Redis takes the markers', async () => {

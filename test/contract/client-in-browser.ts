@@ -28,7 +28,8 @@ export function clientInBrowser({ name, part, launch }: BrowserKind): void {
     let browser: AnyBrowser
 
     beforeAll(async () => {
-      fleet = await startFleet()
+      // A browser that is busy takes a while between two requests.
+      fleet = await startFleet({ lingerMs: 2000 })
       fleet.laravel.answers(grantByUser)
       gateways = await startNodes(fleet, 2)
       front = await startFront({ gateways: gateways.map(({ url }) => url) })
@@ -242,7 +243,7 @@ export function clientInBrowser({ name, part, launch }: BrowserKind): void {
         'goes on at another gateway when its own says goodbye, as the same page, and loses nothing',
         apart(async () => {
           // Clients come back up to a quarter later than they were told.
-          const going = await fleet.start({ args: ['--linger-ms', '2000'] })
+          const going = await fleet.start()
           const sites = await startFront({ gateways: [going.url], backup: gateways[0].url })
           atEndOfTest(() => sites.stop())
           const [orders, room] = [own('private-orders'), own('presence-room')]

@@ -7,6 +7,7 @@ import { curl } from '../support/curl.ts'
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts'
 import { type Laravel, type LaravelOptions, startLaravel } from '../support/laravel.ts'
 import { pathOf, requirePart } from '../support/parts.ts'
+import { PATIENCE_MS } from '../support/patience.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
 
 /** What a Laravel developer is told while the gateway does not work yet, by the real parts. */
@@ -167,7 +168,7 @@ async function start(...args: string[]): Promise<GatewayProcess> {
 async function says(gateway: GatewayProcess, sentence: string | RegExp): Promise<void> {
   const isSaid = ({ msg }: LogLine) => (typeof sentence === 'string' ? msg.includes(sentence) : sentence.test(msg))
   // What another process writes comes when it comes.
-  await expect.poll(() => linesOf(gateway).some(isSaid) || gateway.log(), { timeout: 15_000 }).toBe(true)
+  await expect.poll(() => linesOf(gateway).some(isSaid) || gateway.log(), { timeout: PATIENCE_MS }).toBe(true)
 }
 
 function warnings(gateway: GatewayProcess): string[] {

@@ -6,6 +6,7 @@ import { atEndOfTest } from '../support/at-end.ts'
 import { type RunningGateway, startGateway } from '../support/gateway.ts'
 import { laravel as broadcast } from '../support/history.ts'
 import { requirePart } from '../support/parts.ts'
+import { PATIENCE_MS } from '../support/patience.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
 import { openStream } from '../support/sse-client.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
@@ -46,7 +47,7 @@ async function isReady({ url }: RunningGateway): Promise<boolean> {
 
 /** Readiness is asked for, not told. */
 async function untilReady(gateway: RunningGateway, wanted: boolean): Promise<void> {
-  await expect.poll(() => isReady(gateway), { interval: 20, timeout: 8000 }).toBe(wanted)
+  await expect.poll(() => isReady(gateway), { interval: 20, timeout: PATIENCE_MS }).toBe(wanted)
 }
 
 async function arrive(gateway: RunningGateway): Promise<Traveller> {
@@ -293,7 +294,7 @@ describe.runIf(requirePart('redis'))('a Redis that has forgotten everything', ()
     const early = await start()
     const before = await identify(early)
     await server.cli('EVAL', `redis.call('FLUSHALL') redis.call('SET', '${secretKey}', 'another-secret')`, '0')
-    await expect.poll(() => early.gateway.services.identities?.secret, { timeout: 8000 }).toBe('another-secret')
+    await expect.poll(() => early.gateway.services.identities?.secret, { timeout: PATIENCE_MS }).toBe('another-secret')
     const renewed = await identify(early, before)
     expect(renewed.socketId).toBe(before.socketId)
     expect((await identify(await start(), renewed)).socketId).toBe(before.socketId)
@@ -305,7 +306,7 @@ describe.runIf(requirePart('redis'))('a Redis that has forgotten everything', ()
     const early = await start()
     const before = await identify(early)
     await server.cli('FLUSHALL')
-    await expect.poll(() => server.cli('EXISTS', secretKey), { timeout: 8000 }).toBe('1')
+    await expect.poll(() => server.cli('EXISTS', secretKey), { timeout: PATIENCE_MS }).toBe('1')
     expect((await identify(await start(), before)).socketId).toBe(before.socketId)
   })
 

@@ -8,6 +8,7 @@ import { backlogBytes } from '../../src/hub/backlog.ts'
 import { type RunningGateway, startGateway } from '../support/gateway.ts'
 import { laravel as broadcast } from '../support/history.ts'
 import { requirePart } from '../support/parts.ts'
+import { PATIENCE_MS } from '../support/patience.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
 import { openStream, SseClient } from '../support/sse-client.ts'
 import { Traveller } from '../support/traveller.ts'
@@ -277,7 +278,7 @@ describe.runIf(requirePart('redis'))('several gateways on one Redis', () => {
     // Nobody reads: what fits into the sockets is on its way, the rest waits in the log.
     const { hub } = there.gateway.services
     const waiting = () => backlogBytes(hub)
-    await expect.poll(waiting, { interval: 10, timeout: 5000 }).toBeGreaterThan(0)
+    await expect.poll(waiting, { interval: 10, timeout: PATIENCE_MS }).toBeGreaterThan(0)
     await publish('orders', { number: 96 })
     await publish('orders', { number: 97 })
     const page = new SseClient(outgoing, response)

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type RunningGateway, startGateway } from '../support/gateway.ts'
+import { PATIENCE_MS } from '../support/patience.ts'
 import { type RawConnection, rawConnection } from '../support/raw-connection.ts'
 import { openStream, type SseClient } from '../support/sse-client.ts'
 
@@ -63,7 +64,9 @@ describe('a page that stops reading', () => {
     await other.next('subscribed')
     await publishUntilSlow(gateway, other)
     await expect
-      .poll(() => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length, { timeout: 9000 })
+      .poll(() => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length, {
+        timeout: PATIENCE_MS,
+      })
       // Of the page that reads both ends are in this process, of the other only its own.
       .toBe(3)
     expect(slow.socket.destroyed).toBe(false)
@@ -92,7 +95,7 @@ it('the slowest goes when all together have too much unsent', async () => {
     await other.next('message')
   }
   expect(await endedBy(gateway, 'slow')).toBe(0)
-  await expect.poll(() => endedBy(gateway, 'slow'), { timeout: 4000 }).toBe(1)
+  await expect.poll(() => endedBy(gateway, 'slow'), { timeout: PATIENCE_MS }).toBe(1)
   expect(gateway.gateway.services.hub.size).toBe(1)
   await gateway.publish('orders', 'After')
   expect((await other.next('message')).data.event).toBe('After')

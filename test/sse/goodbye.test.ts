@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { startGateway } from '../support/gateway.ts'
+import { PATIENCE_MS } from '../support/patience.ts'
 import { rawConnection } from '../support/raw-connection.ts'
 
 const sockets = () => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length
@@ -12,5 +13,5 @@ it('closes the connection of a page that was told goodbye and never closes its o
     await page.until('subscribed')
   }
   gateway.gateway.services.hub.endAll('expired', () => 100)
-  await expect.poll(sockets, { timeout: 9000 }).toBe(20)
+  await expect.poll(sockets, { timeout: PATIENCE_MS }).toBe(20)
 }, 15_000)

@@ -4,12 +4,10 @@ import { createParser } from 'eventsource-parser'
 import { comparePositions, type Position, parsePosition } from '../../src/history/position.ts'
 import { atEndOfTest } from './at-end.ts'
 import { pathOf } from './parts.ts'
+import { PATIENCE_MS } from './patience.ts'
 import type { SseFrame } from './sse-client.ts'
 
 const run = promisify(execFile)
-
-/** How long `next` waits before it says what came instead. */
-const PATIENCE_MS = 15_000
 
 export type CurlOptions = {
   cookie?: string

@@ -2,6 +2,7 @@ import { vi } from 'vitest'
 import type { Revocation } from '../../src/auth/revocation.ts'
 import { REFUSAL } from './fake-laravel.ts'
 import { type Fleet, type FleetOptions, grantByBearer, type SocketRecord, startFleet, userOf } from './fleet.ts'
+import { PATIENCE_MS } from './patience.ts'
 import { RoomPage } from './room-page.ts'
 
 type Node = { readonly url: string }
@@ -25,7 +26,7 @@ export async function startGrantsFleet(options: FleetOptions = {}): Promise<Gran
   const banned = new Set<string | undefined>()
   fleet.laravel.answers((request) => (banned.has(userOf(request.headers)) ? REFUSAL : grantByBearer(request)))
   const untilRecord: GrantsFleet['untilRecord'] = (page, isSo) =>
-    vi.waitUntil(async () => isSo(await fleet.recordOf(socketIdOf(page))), { interval: 20, timeout: 5000 })
+    vi.waitUntil(async () => isSo(await fleet.recordOf(socketIdOf(page))), { interval: 20, timeout: PATIENCE_MS })
   return {
     ...fleet,
     ban: (user) => void banned.add(user),

@@ -1,6 +1,5 @@
 import type { Readable } from 'node:stream'
-
-const PATIENCE_MS = 4000
+import { PATIENCE_MS } from './patience.ts'
 
 /** Hands out the lines of a text as they arrive; what stands after the last line break is the last line. */
 export class LineReader {

@@ -1,6 +1,5 @@
 import { type PresenceChange, parseChange } from '../../src/presence/store.ts'
-
-const PATIENCE_MS = 8000
+import { PATIENCE_MS } from './patience.ts'
 
 /** Keeps the changes of presence that were published, and lets a test wait for them. */
 export class PresenceEars {

@@ -1,8 +1,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { atEndOfTest } from './at-end.ts'
-
-const PATIENCE_MS = 4000
+import { PATIENCE_MS } from './patience.ts'
 
 /** Connects to a gateway to say whatever the test wants, HTTP or not. */
 export async function rawConnection(port: number): Promise<RawConnection> {

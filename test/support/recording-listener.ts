@@ -1,5 +1,6 @@
 import type { BrokerListener, BrokerMessage, HoleReason } from '../../src/broker/broker.ts'
 import { comparePositions, formatPosition, type Position } from '../../src/history/position.ts'
+import { PATIENCE_MS } from './patience.ts'
 
 export type HeardMessage = {
   readonly channel: string
@@ -11,8 +12,6 @@ export type HeardMessage = {
 }
 
 export type HeardHole = { readonly position: Position; readonly reason: HoleReason }
-
-const PATIENCE_MS = 8000
 
 /** Keeps what a broker tells, and lets a test wait for it. Positions may not go back within an epoch. */
 export class RecordingListener implements BrokerListener {

@@ -1,11 +1,10 @@
 import type { ByeData, GapReason } from '../../src/protocol.ts'
 import { atEndOfTest } from './at-end.ts'
+import { PATIENCE_MS } from './patience.ts'
 import { openStream, type SseClient, type SseFrame } from './sse-client.ts'
 
 type Node = { readonly url: string }
 export type Identity = { readonly socketId: string; readonly key: string }
-
-const PATIENCE_MS = 10_000
 
 /** Users who come and go only to be seen: what was to be told before them has been told. */
 const FENCE = 'fence-'

@@ -5,14 +5,18 @@ import { vi } from 'vitest'
 import { atEndOfTest } from './at-end.ts'
 import { freePort, startChild, untilReady } from './child.ts'
 import { pathOf } from './parts.ts'
+import { PATIENCE_MS } from './patience.ts'
 import { cliOf, type RedisServer, startRedis } from './redis.ts'
+
+/** A Sentinel that was starved for two seconds does nothing for thirty (its TILT mode). */
+const FAILOVER_TIMEOUT_MS = 60_000
 
 export type ReplicatedRedis = {
   readonly replica: RedisServer
   /** Where gateways ask for the master, as `--redis-sentinels`. */
   readonly sentinel: string
-  /** The port of the server that is the master at this moment. */
-  masterPort(): Promise<number>
+  /** Resolves when the replica is the master. */
+  untilPromoted(): Promise<void>
 }
 
 /** A replica for this server, and a Sentinel that promotes it when the server is gone for a second. Ends with the test. */
@@ -21,7 +25,7 @@ export async function replicate(master: RedisServer): Promise<ReplicatedRedis> {
   atEndOfTest(replica.close)
   // A Sentinel looks for replicas when it starts, and then only every ten seconds.
   const isFollowing = async () => (await replica.cli('INFO', 'replication')).includes('master_link_status:up')
-  await vi.waitUntil(isFollowing, { interval: 20, timeout: 10_000 })
+  await vi.waitUntil(isFollowing, { interval: 20, timeout: PATIENCE_MS })
 
   const dir = mkdtempSync(join(tmpdir(), 'sentinel-'))
   const port = await freePort()
@@ -38,7 +42,11 @@ export async function replicate(master: RedisServer): Promise<ReplicatedRedis> {
   return {
     replica,
     sentinel: `127.0.0.1:${port}`,
-    masterPort: async () => Number((await cli('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'mymaster')).split('\n')[1]),
+    untilPromoted: async () => {
+      const isPromoted = async () =>
+        (await cli('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'mymaster')).endsWith(`\n${replica.port}`)
+      await vi.waitUntil(isPromoted, { interval: 50, timeout: FAILOVER_TIMEOUT_MS })
+    },
   }
 }
 

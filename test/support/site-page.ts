@@ -1,10 +1,8 @@
 import type { Browser, Page } from 'playwright-core'
 import { atEndOfTest } from './at-end.ts'
 import { complaintsOf } from './browser.ts'
+import { PATIENCE_MS } from './patience.ts'
 import type { Watched } from './watched.ts'
-
-/** What a test may wait for one thing a page tells. */
-const PATIENCE_MS = 15_000
 
 /** Every script of the page may say `tell('what', data)`, and hand on `telling('what')` as a callback. */
 const TELLING = 'globalThis.telling = (what) => (...args) => void tell(what, args[0])'

@@ -2,6 +2,7 @@ import { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage, req
 import { createParser } from 'eventsource-parser'
 import { comparePositions, type Position, parsePosition } from '../../src/history/position.ts'
 import { atEndOfTest } from './at-end.ts'
+import { PATIENCE_MS } from './patience.ts'
 
 /** One frame as a page gets it. */
 export type SseFrame = {
@@ -23,9 +24,6 @@ export type StreamOptions = {
   /** Told of every frame as it comes. */
   onFrame?: (frame: SseFrame) => void
 }
-
-/** How long `next` waits before it says what came instead. */
-const PATIENCE_MS = 4000
 
 /** Opens a stream (or a poll) and resolves with the head of the answer, whatever its status. */
 export async function openStream(url: string, options: StreamOptions = {}): Promise<SseClient> {
