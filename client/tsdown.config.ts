@@ -1,4 +1,5 @@
 import { defineConfig, type UserConfig } from 'tsdown'
+import { shortNames } from './short-names.ts'
 
 /** The oldest browsers that keep `#private` names as they are: rewriting them costs bytes. */
 const everywhere: UserConfig = {
@@ -6,14 +7,21 @@ const everywhere: UserConfig = {
   target: 'es2022',
   logLevel: 'warn',
   failOnWarn: true,
+  plugins: [shortNames],
   checks: { pluginTimings: false },
 }
 
-// Not minified: who bundles them does that, and until then a stack trace can be read.
+// Not minified: who bundles them does that, and until then a stack trace can be read. But constants are put where they are
+// used, which not every bundler does across a whole file.
 const entries: UserConfig = {
   ...everywhere,
   entry: ['src/index.ts', 'src/pusher.ts', 'src/vue.ts', 'src/react.ts'],
   dts: true,
+  minify: {
+    compress: { sequences: false, joinVars: false },
+    mangle: false,
+    codegen: { removeWhitespace: false },
+  },
 }
 
 export default defineConfig([

@@ -12,6 +12,9 @@ import { RedisGrantStore } from './auth/redis-grants.ts'
 import type { Broker } from './broker/broker.ts'
 import { MemoryBroker } from './broker/memory.ts'
 import { RedisBroker } from './broker/redis.ts'
+import type { LastEvents } from './cache/last-events.ts'
+import { MemoryLastEvents } from './cache/memory.ts'
+import { RedisLastEvents } from './cache/redis.ts'
 import type { Config } from './config/config.ts'
 import { History } from './history/history.ts'
 import { Admission } from './http/admission.ts'
@@ -27,6 +30,10 @@ import { Heartbeat } from './hub/heartbeat.ts'
 import { Hub } from './hub/hub.ts'
 import { LifeLog } from './log.ts'
 import { Metrics } from './metrics.ts'
+import { MemoryOccupancyStore } from './occupancy/memory.ts'
+import { Occupancy } from './occupancy/occupancy.ts'
+import { RedisOccupancyStore } from './occupancy/redis.ts'
+import type { OccupancyStore } from './occupancy/store.ts'
 import { MemoryPresenceStore } from './presence/memory.ts'
 import { Presence } from './presence/presence.ts'
 import { RedisPresenceStore } from './presence/redis.ts'
@@ -34,6 +41,7 @@ import { RedisLease } from './presence/redis-lease.ts'
 import type { PresenceStore } from './presence/store.ts'
 import { OwnTraffic } from './relay/own-traffic.ts'
 import { Relay } from './relay/relay.ts'
+import { Webhooks } from './webhooks/webhooks.ts'
 
 /** Parts that a test may bring along. */
 export type GatewayParts = { readonly broker?: Broker; readonly authorizer?: Authorizer }
@@ -89,6 +97,7 @@ export class Gateway {
     // Redis may come up during the drain, which is no time to begin anything.
     if (this.#isStopped()) return { urls }
     services.presence.start()
+    services.occupancy.start()
     const secret = await secretOf(services)
     if (this.#isStopped()) return { urls }
     services.identities = new Identities({ secret, keyTtlS: config.keyTtlS })
@@ -123,6 +132,7 @@ export class Gateway {
 
   async #stop(): Promise<void> {
     const { config, admission, hub, heartbeat, authorizer, grants, presence, broker } = this.services
+    const { occupancy, lastEvents, webhooks } = this.services
     this.#stopAdvice()
     admission.drain()
     await drain(hub, config.drainMs)
@@ -134,7 +144,11 @@ export class Gateway {
     await Promise.all([close(this.#app), this.#admin === null ? null : close(this.#admin)])
     grants.stop()
     // Who was here is on the way to another gateway, and must not be shown leaving meanwhile.
-    await presence.stop(presence.size === 0 ? 0 : MAX_RETRY_AFTER_MS + config.lingerMs)
+    const returnMs = MAX_RETRY_AFTER_MS + config.lingerMs
+    // First: the connection they speak through ends with presence.
+    await Promise.all([occupancy.stop(config.broker === 'memory' ? 0 : returnMs), lastEvents.stop()])
+    await presence.stop(presence.size === 0 ? 0 : returnMs)
+    await webhooks.stop()
     await broker.stop()
   }
 }
@@ -168,12 +182,14 @@ function buildServices(config: Config, logger: Logger, parts: GatewayParts): Ser
   })
   const broker = parts.broker ?? createBroker(config, logger, metrics)
   const stores = createStores(config, logger, broker)
+  const webhooks = createWebhooks(config, logger, metrics)
   const presence = createPresence({
-    ...{ config, logger, hub, store: stores.presence },
+    ...{ config, logger, hub, webhooks, store: stores.presence },
     onForgotten: async () => {
       // What was revoked unheard goes first: it would be shown again, and count as granted after it was revoked.
       await services.grants.refresh()
       services.grants.tellAgain()
+      services.occupancy.sayAgain()
     },
   })
   const services: Services = {
@@ -183,6 +199,9 @@ function buildServices(config: Config, logger: Logger, parts: GatewayParts): Ser
     metrics,
     broker,
     presence,
+    occupancy: createOccupancy({ config, logger, hub, webhooks, store: stores.occupancy }),
+    lastEvents: stores.lastEvents,
+    webhooks,
     grants: new Grants({
       grantMs: config.grantS * 1000,
       recheckMs: config.recheckS * 1000,
@@ -206,26 +225,50 @@ function createBroker(config: Config, logger: Logger, metrics: Metrics): Broker 
   return new RedisBroker(config, { logger, onLost: () => metrics.relayLost.inc() })
 }
 
-type Stores = { readonly presence: PresenceStore; readonly grants: GrantStore | null }
+type Stores = {
+  readonly presence: PresenceStore
+  readonly occupancy: OccupancyStore
+  readonly grants: GrantStore | null
+  readonly lastEvents: LastEvents
+}
 
 function createStores(config: Config, logger: Logger, broker: Broker): Stores {
   if (!(broker instanceof RedisBroker)) {
     const publish = (channel: string, payload: string) => broker.publish([channel], payload)
-    return { presence: new MemoryPresenceStore({ publish }), grants: null }
+    return {
+      presence: new MemoryPresenceStore({ publish }),
+      occupancy: new MemoryOccupancyStore(),
+      grants: null,
+      lastEvents: new MemoryLastEvents({ ttlS: config.cacheTtlS }),
+    }
   }
   const lease = new RedisLease(config, { logger })
+  const occupancy = new RedisOccupancyStore({ lease })
   return {
-    presence: new RedisPresenceStore({ lease }),
+    presence: new RedisPresenceStore({ lease, reapBefore: (incarnation) => occupancy.reap(incarnation) }),
+    occupancy,
     grants: new RedisGrantStore({ lease, keyTtlS: config.keyTtlS }),
+    lastEvents: new RedisLastEvents({ ...config, lease }),
   }
 }
 
-type PresenceParts = Pick<Services, 'config' | 'logger' | 'hub'> & {
+function createWebhooks(config: Config, logger: Logger, metrics: Metrics): Webhooks {
+  return new Webhooks({
+    urls: config.webhookUrls,
+    names: config.webhookEvents,
+    key: config.appKey ?? '',
+    secret: config.appSecret ?? '',
+    logger,
+    onOutcome: (outcome, events) => metrics.webhooks.inc({ outcome }, events),
+  })
+}
+
+type PresenceParts = Pick<Services, 'config' | 'logger' | 'hub' | 'webhooks'> & {
   readonly store: PresenceStore
   readonly onForgotten: () => Promise<void>
 }
 
-function createPresence({ config, logger, hub, store, onForgotten }: PresenceParts): Presence {
+function createPresence({ config, logger, hub, webhooks, store, onForgotten }: PresenceParts): Presence {
   return new Presence({
     store,
     maxListed: config.maxMembersListed,
@@ -237,7 +280,27 @@ function createPresence({ config, logger, hub, store, onForgotten }: PresencePar
       hub.pass(channel, [...leaving, ...joining])
     },
     onForgotten,
+    onNews: ({ channel, joined, left }) => {
+      for (const id of joined) webhooks.tell({ name: 'member_added', channel, user_id: id })
+      for (const id of left) webhooks.tell({ name: 'member_removed', channel, user_id: id })
+    },
     onError: (error) => logger.debug({ err: error }, 'presence could not be stored; trying again'),
+  })
+}
+
+type OccupancyParts = Pick<Services, 'config' | 'logger' | 'hub' | 'webhooks'> & { readonly store: OccupancyStore }
+
+function createOccupancy({ config, logger, hub, webhooks, store }: OccupancyParts): Occupancy {
+  return new Occupancy({
+    open: hub,
+    store,
+    // Pages of a gateway that was here before may take so long to come back.
+    graceMs: config.broker === 'memory' ? 0 : config.leaseS * 1000,
+    onOccupied: (channel) => webhooks.tell({ name: 'channel_occupied', channel }),
+    onVacated: (channel) => webhooks.tell({ name: 'channel_vacated', channel }),
+    onCount: (channel, subscription_count) =>
+      webhooks.tell({ name: 'subscription_count', channel, subscription_count }),
+    onError: (error) => logger.debug({ err: error }, 'occupancy could not be stored; trying again'),
   })
 }
 
@@ -262,9 +325,9 @@ function createAuthorizer(config: Config, metrics: Metrics): Authorizer {
 }
 
 function listenerOf(services: Services): Relay {
-  const { history, hub, rules, logger, metrics, presence, grants } = services
+  const { history, hub, rules, logger, metrics, presence, grants, occupancy, lastEvents } = services
   const offerSecret = secretOffer(services)
-  const ownTraffic = new OwnTraffic({ hub, presence, grants })
+  const ownTraffic = new OwnTraffic({ hub, presence, grants, occupancy })
   return new Relay({
     history,
     hub,
@@ -272,11 +335,13 @@ function listenerOf(services: Services): Relay {
     logger,
     onOwnTraffic: (channel, payload) => ownTraffic.heard(channel, payload),
     onReceived: () => metrics.received.inc(),
+    onCacheable: (channel, payload, position) => lastEvents.heard(channel, payload, position),
     onIgnored: (reason) => metrics.ignored.inc({ reason }),
     onHole: (reason) => {
       metrics.holes.inc({ reason })
       offerSecret()
       grants.refresh().catch((error: unknown) => logger.error({ err: error }, 'revocations were not looked up'))
+      occupancy.sayAgain()
       presence.refresh().catch((error: unknown) => logger.error({ err: error }, 'presence was not compared'))
     },
   })

@@ -7,13 +7,26 @@ import { text } from 'node:stream/consumers'
 import { acl } from './cli/acl.ts'
 import { type Command, EXIT, type Io, tellFaults } from './cli/command.ts'
 import { configDocs } from './cli/config-docs.ts'
+import { FORMER_COMMANDS } from './cli/former-commands.ts'
 import { helpOf, overview } from './cli/help.ts'
+import { init } from './cli/init.ts'
+import { createPrompt } from './cli/prompt.ts'
 import { publish } from './cli/publish.ts'
 import { revoke } from './cli/revoke.ts'
 import { start } from './cli/start.ts'
 import { didYouMean } from './config/suggest.ts'
 
-const COMMANDS: Readonly<Record<string, Command>> = { start, publish, revoke, acl, 'config-docs': configDocs }
+const COMMANDS: Readonly<Record<string, Command>> = {
+  start,
+  init,
+  // laravel-echo-server's other name for it.
+  configure: { ...init, isHidden: true },
+  publish,
+  revoke,
+  acl,
+  'config-docs': configDocs,
+  ...FORMER_COMMANDS,
+}
 
 async function main([name = '--help', ...argv]: readonly string[], io: Io): Promise<number | null> {
   if (name === '--version' || name === '-v') return say(io, `${version()}\n`)
@@ -45,6 +58,7 @@ function programName(script: string): string {
   return basename(script) === 'main.js' ? `node ${relative(process.cwd(), script)}` : `npx ${basename(script)}`
 }
 
+const prompt = createPrompt(process.stdin, (words) => process.stdout.write(words))
 const code = await main(process.argv.slice(2), {
   env: process.env,
   cwd: process.cwd(),
@@ -52,5 +66,8 @@ const code = await main(process.argv.slice(2), {
   out: (words) => process.stdout.write(words),
   err: (words) => process.stderr.write(words),
   readInput: () => text(process.stdin),
+  ask: (question) => prompt.ask(question),
 })
+// A process that still listens to its input does not end.
+prompt.close()
 if (code !== null) process.exitCode = code

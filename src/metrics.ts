@@ -29,6 +29,7 @@ export class Metrics {
   readonly holes = this.#counter('broker_holes_total', 'Times the order of the broker broke off.', ['reason'])
   readonly relayLost = this.#counter('relay_lost_total', 'Times the relay connection was lost.', [])
   readonly published = this.#counter('published_total', 'Publishes by HTTP, by outcome.', ['outcome'])
+  readonly webhooks = this.#counter('webhooks_total', 'Webhook events, once per address, by outcome.', ['outcome'])
   readonly authDecisions = this.#counter('auth_decisions_total', 'Questions about guarded channels, by answer.', [
     'reason',
   ])

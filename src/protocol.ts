@@ -45,6 +45,7 @@ export type FrameName =
   | 'joining'
   | 'leaving'
   | 'revoked'
+  | 'cache_miss'
   | 'ping'
   | 'gap'
   | 'bye'
@@ -91,6 +92,9 @@ export type DeniedData = {
 /** The first connection of a user has come, or the last one has gone. */
 export type MemberChangeData = { channel: string; member: MemberData }
 
+/** A cache channel has no last event that the page could be told first. */
+export type CacheMissData = { channel: string }
+
 /** A permission is withdrawn while the stream lives; nothing more of the channel follows. */
 export type RevokedData = { channel: string; status: number; code: string; message: string }
 
@@ -101,6 +105,8 @@ export type BroadcastData = {
   data: unknown
   /** Who whispers, as Laravel named them; on whispers of presence channels. */
   userId?: string
+  /** It is the last event of a cache channel, from before the page came. */
+  cached?: true
 }
 
 /** The body of POST /whisper. */
@@ -116,7 +122,7 @@ export type GapReason = 'expired' | 'restart' | 'relay-lost' | 'overflow' | 'den
 /** Messages may be missing on these channels; null means on all. */
 export type GapData = { channels: string[] | null; reason: GapReason }
 
-export type ByeReason = 'drain' | 'slow' | 'left' | 'replaced' | 'expired' | 'shutdown' | 'overload'
+export type ByeReason = 'drain' | 'slow' | 'left' | 'terminated' | 'replaced' | 'expired' | 'shutdown' | 'overload'
 
 /** The gateway ends the stream; come back no sooner than `retryAfterMs`. */
 export type ByeData = { reason: ByeReason; retryAfterMs: number }

@@ -43,14 +43,16 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'auth/revocation.ts',
     'channels/',
     'hub/',
+    'occupancy/occupancy.ts',
     'presence/presence.ts',
     'presence/store.ts',
   ],
-  'relay/': ['relay/', 'broker/broker.ts', 'channels/', 'history/', 'hub/'],
+  'relay/': ['relay/', 'broker/broker.ts', 'cache/last-events.ts', 'channels/', 'history/', 'hub/'],
   'presence/member.ts': ['auth/authorizer.ts', 'channels/', 'errors.ts'],
   'presence/store.ts': ['presence/member.ts', 'auth/authorizer.ts', 'channels/', 'errors.ts'],
   'presence/': [
     'presence/',
+    'broker/hash-tag.ts',
     'broker/redis-connection.ts',
     'broker/redis-errors.ts',
     'auth/authorizer.ts',
@@ -62,6 +64,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'auth/': ['auth/', 'channels/', 'errors.ts'],
   'cli/': [
     'cli/',
+    'auth/laravel-address.ts',
+    'auth/probe.ts',
     'auth/revocation.ts',
     'broker/',
     'channels/',
@@ -71,14 +75,24 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'errors.ts',
     'protocol.ts',
   ],
-  'config/': ['config/', 'auth/', 'errors.ts'],
+  'config/': ['config/', 'auth/', 'webhooks/event.ts', 'errors.ts'],
+  'webhooks/': ['webhooks/', 'errors.ts'],
+  'occupancy/': ['occupancy/', 'broker/redis-connection.ts', 'presence/redis-lease.ts', 'channels/', 'errors.ts'],
+  'cache/': [
+    'cache/',
+    'broker/hash-tag.ts',
+    'broker/redis-connection.ts',
+    'presence/redis-lease.ts',
+    'history/position.ts',
+    'channels/',
+  ],
   'main.ts': ['cli/', 'config/', 'errors.ts'],
 }
 
 /** Packages that belong to one place. */
 const MAY_USE: Record<string, readonly RegExp[]> = {
   ioredis: [/^(broker|presence)\/redis[^/]*\.ts$/, /^auth\/redis-grants\.ts$/, /^cli\/publish-redis\.ts$/],
-  undici: [/^auth\/laravel\.ts$/],
+  undici: [/^auth\/laravel\.ts$/, /^webhooks\/sender\.ts$/],
   fastify: [/^http\//, /^gateway\.ts$/],
   '@fastify/cors': [/^http\/app\.ts$/],
   'prom-client': [/^metrics\.ts$/],
@@ -137,7 +151,7 @@ describe('who may import whom', () => {
   })
 
   it('has no room name a broker or an authorizer that is real', () => {
-    const real = /^((broker|presence)\/(memory|redis[^/]*)|auth\/(laravel[^/]*|redis-grants))\.ts$/
+    const real = /^((broker|presence|occupancy|cache)\/(memory|redis[^/]*)|auth\/(laravel[^/]*|redis-grants))\.ts$/
     const rooms = /^(channels|sse|history|hub|relay|http)\//
     const users = imports.filter(({ file, target }) => rooms.test(file) && real.test(target))
     expect(broken(users, 'it should know the interface only')).toEqual([])

@@ -16,6 +16,8 @@ export default defineConfig({
           env,
           expect,
           include: ['test/**/*.test.ts'],
+          // Left to itself vitest runs one file at a time on two cores, and many of them wait for something.
+          maxWorkers: 3,
           testTimeout: 30_000,
           exclude: ['test/e2e/**', '**/node_modules/**'],
           sequence: { groupOrder: 0 },

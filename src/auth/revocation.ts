@@ -7,11 +7,13 @@ export type Revocation = {
   readonly user: string | null
   readonly channel: string | null
   readonly socket: string | null
+  /** Who loses something loses his streams too. */
+  readonly terminate?: true
 }
 
-const NAMES: readonly string[] = ['user', 'channel', 'socket'] satisfies (keyof Revocation)[]
+const NAMES: readonly string[] = ['user', 'channel', 'socket', 'terminate'] satisfies (keyof Revocation)[]
 
-/** Reads the text of a revocation, `{"user":…,"channel":…,"socket":…}`; null when it is none. Never throws. */
+/** Reads the text of a revocation, `{"user":…,"channel":…,"socket":…,"terminate":…}`; null when it is none. Never throws. */
 export function parseRevocation(text: string): Revocation | null {
   const value = parseObject(text)
   // A name that was misspelt would take away from more than was meant. Nor may a broadcast be read as a revocation: its
@@ -23,11 +25,12 @@ export function parseRevocation(text: string): Revocation | null {
 /** A user may be a number. null when it names nothing or makes no sense. */
 export function readRevocation(value: unknown): Revocation | null {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return null
-  const { user = null, channel = null, socket = null } = value as Record<string, unknown>
+  const { user = null, channel = null, socket = null, terminate = false } = value as Record<string, unknown>
   const named = [Number.isSafeInteger(user) ? String(user) : user, channel, socket]
   if (!named.every(isNameOrNull) || named.every((name) => name === null)) return null
+  if (typeof terminate !== 'boolean') return null
   const [userId = null, channelName = null, socketId = null] = named
-  return { user: userId, channel: channelName, socket: socketId }
+  return { user: userId, channel: channelName, socket: socketId, ...(terminate ? { terminate } : {}) }
 }
 
 /**

@@ -152,13 +152,14 @@ export class Socket {
 
   leave(): void {
     for (const channel of [...this.#held.keys()]) this.#drop(channel)
-    for (const visit of [...this.#visits]) visit.hooks.onLeft()
+    this.#end('left')
   }
 
   revoke(revocation: Revocation): number {
     const channels = this.#members()
     for (const visit of this.#visits) visit.heard(revocation, channels)
     const revoked = revokedChannels(revocation, this.id, channels)
+    if (revocation.terminate && revoked.length > 0) this.#end('terminated')
     for (const channel of revoked) {
       // First the page: with a broker in this process it would otherwise be told that its own member leaves.
       for (const { hooks } of [...(this.#held.get(channel)?.visits ?? [])]) hooks.onRevoked(channel)
@@ -169,6 +170,10 @@ export class Socket {
 
   stop(): void {
     for (const held of this.#held.values()) this.#calm(held)
+  }
+
+  #end(reason: 'left' | 'terminated'): void {
+    for (const visit of [...this.#visits]) visit.hooks.onOver(reason)
   }
 
   #members(): GrantedChannels {

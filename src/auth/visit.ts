@@ -6,8 +6,8 @@ import type { Socket } from './socket.ts'
 export type VisitHooks = {
   /** The grant is taken away while this stream has the channel. */
   onRevoked(channel: string): void
-  /** The page has said that it is gone. */
-  onLeft(): void
+  /** The page has said that it is gone, or is sent away. */
+  onOver(reason: 'left' | 'terminated'): void
 }
 
 /** What was revoked while a question was under way, and what the socket had then: it tells whose socket it is. */

@@ -10,6 +10,17 @@ export type BrokerMessage = {
   readonly hasId: boolean
 }
 
+/** One payload for several channels. */
+export type Publication = {
+  readonly channels: readonly string[]
+  readonly payload: string
+  /** A name its publisher gave it: what bears the same name is not published again within ONCE_FOR_MS. null for none. */
+  readonly once?: string | null
+}
+
+/** How long it is remembered that something was published. */
+export const ONCE_FOR_MS = 10 * 60_000
+
 /** Why messages may be missing before `position`. */
 export type HoleReason = 'restart' | 'relay-lost'
 
@@ -35,6 +46,8 @@ export interface Broker {
    * gateway hears it; rejects with GatewayError `broker_unavailable` otherwise.
    */
   publish(channels: readonly string[], payload: string): Promise<void>
+  /** The same for several payloads, next to each other, all or none. What was published `once` already counts as published. */
+  publishAll(publications: readonly Publication[]): Promise<void>
   /** True while what is published would be heard here. */
   isReady(): boolean
   /**

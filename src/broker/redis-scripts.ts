@@ -23,26 +23,40 @@ return n
 `
 
 /**
- * Publishes one payload on several channels at once, as Laravel does. KEYS[1] the clock, so that a cluster runs
- * it where the relays listen; ARGV[1] the payload; the rest the channels. Answers the smallest number of hearers.
+ * Publishes payloads on several channels at once, as Laravel does. KEYS[1] the clock, so that a cluster runs it where
+ * the relays listen; the other keys remember what was published once. ARGV[1] for how many ms; then for each payload:
+ * which of the keys is its own (0: none), the payload, the number of channels, the channels. Answers the smallest number
+ * of hearers; what was published before has been heard. What nobody hears is not remembered. A Redis that has no memory
+ * to remember with still publishes.
  */
 const PUBLISH = `
 local heard = nil
-for i = 2, #ARGV do
-  local n = redis.call('PUBLISH', ARGV[i], ARGV[1])
-  if heard == nil or n < heard then heard = n end
+local at = 2
+while at <= #ARGV do
+  local key, payload, last = KEYS[tonumber(ARGV[at])], ARGV[at + 1], at + 2 + tonumber(ARGV[at + 2])
+  if not key or not redis.call('GET', key) then
+    local least = nil
+    for i = at + 3, last do
+      local n = redis.call('PUBLISH', ARGV[i], payload)
+      if least == nil or n < least then least = n end
+    end
+    if key and least > 0 then redis.pcall('SET', key, '1', 'PX', ARGV[1]) end
+    if heard == nil or least < heard then heard = least end
+  end
+  at = last + 1
 end
-return heard or 0
+return heard or 1
 `
 
 export type Scripts = {
   sseMark(clock: string, channel: string, heard: string): Promise<number>
-  ssePublish(clock: string, payload: string, ...channels: string[]): Promise<number>
+  /** The clock is the first of so many keys. */
+  ssePublish(keyCount: number, ...keysAndArguments: (string | number)[]): Promise<number>
 }
 
 /** Teaches a connection the gateway's scripts. */
 export function withScripts(commands: Commands): Commands & Scripts {
   commands.defineCommand('sseMark', { numberOfKeys: 1, lua: MARK })
-  commands.defineCommand('ssePublish', { numberOfKeys: 1, lua: PUBLISH })
+  commands.defineCommand('ssePublish', { lua: PUBLISH })
   return commands as Commands & Scripts
 }

@@ -3,8 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { RESERVED_PREFIX } from '../channels/channel.ts'
 import { GatewayError } from '../errors.ts'
-import type { Broker, BrokerListener } from './broker.ts'
+import { type Broker, type BrokerListener, ONCE_FOR_MS, type Publication } from './broker.ts'
 import { Clock, parseMarker } from './clock.ts'
+import { hashTag } from './hash-tag.ts'
 import { relayPattern } from './pattern.ts'
 import {
   type Commands,
@@ -42,6 +43,8 @@ export class RedisBroker implements Broker {
   readonly #where: string
   readonly #clockKey: string
   readonly #clockChannel: string
+  /** What the keys begin with that remember what was published once. */
+  readonly #onceKey: string
   readonly #prefixBytes: number
   /** How long something may not come back before that means something. */
   readonly #patienceMs: number
@@ -70,6 +73,8 @@ export class RedisBroker implements Broker {
     // not take each other's clock for a restart.
     const database = databaseOf(options)
     this.#clockChannel = `${RESERVED_PREFIX}clock${database === 0 ? '' : `:${database}`}`
+    // The tag stands before what others choose: the first braces of a key count.
+    this.#onceKey = `${redisPrefix}${RESERVED_PREFIX}once:${hashTag(options)}`
     this.#prefixBytes = Buffer.byteLength(redisPrefix)
     this.#patienceMs = readyTimeoutMs / 2
     this.#commands = this.#openCommands()
@@ -108,14 +113,25 @@ export class RedisBroker implements Broker {
     return this.#relay.isSubscribed && this.#clock?.isWaiting === false && isHeard
   }
 
-  async publish(channels: readonly string[], payload: string): Promise<void> {
+  publish(channels: readonly string[], payload: string): Promise<void> {
+    return this.publishAll([{ channels, payload }])
+  }
+
+  async publishAll(publications: readonly Publication[]): Promise<void> {
     // A connection that only looks for other prefixes counts as a hearer in Redis's answer; this gateway's relay must hear it.
     if (!this.#relay.isSubscribed) throw new GatewayError('broker_unavailable')
-    const names = channels.map((channel) => this.#options.redisPrefix + channel)
-    const heard = await this.#commands.ssePublish(this.#clockKey, payload, ...names).catch((cause: unknown) => {
-      this.#complain(cause)
-      throw new GatewayError('broker_unavailable', { cause })
+    const keys = [this.#clockKey]
+    const payloads = publications.flatMap(({ channels, payload, once = null }) => {
+      const names = channels.map((channel) => this.#options.redisPrefix + channel)
+      const key = once === null ? 0 : keys.push(this.#onceKey + once)
+      return [key, payload, names.length, ...names]
     })
+    const heard = await this.#commands
+      .ssePublish(keys.length, ...keys, ONCE_FOR_MS, ...payloads)
+      .catch((cause: unknown) => {
+        this.#complain(cause)
+        throw new GatewayError('broker_unavailable', { cause })
+      })
     if (heard === 0)
       throw new GatewayError('broker_unavailable', { message: 'No gateway listens on Redis right now; try again.' })
   }

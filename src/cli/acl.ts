@@ -49,18 +49,21 @@ const COMMANDS = [
   'hmget',
   'hset',
   'hincrby',
-  // What presence and grants call besides, in their scripts and plainly.
+  // What presence, grants and occupancy call besides, in their scripts and plainly.
   'hget',
   'hgetall',
   'hexists',
   'hlen',
   'hkeys',
+  'hscan',
   'hdel',
   'pexpire',
   'zadd',
   'zscore',
   'zrangebyscore',
   'zrem',
+  // The last events of cache channels.
+  'pttl',
   // The secret that all gateways share.
   'get',
   'set',

@@ -10,6 +10,8 @@ export type Io = {
   out(text: string): void
   err(text: string): void
   readInput(): Promise<string>
+  /** One line of a person's; null when there is nobody to answer any more. */
+  ask(question: string): Promise<string | null>
 }
 
 export type Command = {

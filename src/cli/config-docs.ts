@@ -29,7 +29,7 @@ Every option can be given in three places, and Laravel's own \`.env\` answers so
 
 1. a flag: \`--redis-prefix shop_\` or \`--redis-prefix=shop_\`
 2. an environment variable: \`REDIS_PREFIX=shop_\`; an empty one, or \`null\`, counts as unset
-3. the JSON file of \`--config\`: \`{ "redisPrefix": "shop_" }\`
+3. the JSON file of \`--config\`: \`{ "redisPrefix": "shop_" }\`, or the \`laravel-echo-server.json\` of laravel-echo-server as it is
 4. the \`.env\` of the application in \`--laravel DIR\`: REDIS_*, APP_URL, APP_NAME, PUSHER_APP_* or REVERB_APP_*
 5. the default
 
@@ -41,6 +41,9 @@ What \`--laravel DIR\` gives: the Redis server (REDIS_URL, else REDIS_HOST, REDI
 REDIS_PASSWORD) when BROADCAST_CONNECTION or BROADCAST_DRIVER is \`redis\`; the key prefix (REDIS_PREFIX, else what
 \`config/database.php\` derives from APP_NAME); the Laravel URL (APP_URL); the credentials of \`pusher\` or of \`reverb\`, whichever
 is in use. A password found there is sent to the server found there and to no other.
+
+A \`laravel-echo-server.json\` counts with the LARAVEL_ECHO_SERVER_* variables of the environment and of the \`.env\` of the current folder. \`start\` takes the one in the
+current folder by itself when neither --config, --laravel nor any option of Redis's address is given. \`init\` asks, tries out and writes a file of our own.
 
 `
 

@@ -6,6 +6,9 @@ import { usedSettings, whereToLook } from './banner.ts'
 import { type Command, EXIT, tellFaults } from './command.ts'
 import { endBySignal, outliveErrors } from './process.ts'
 
+/** What laravel-echo-server's start read without being told. */
+const FORMER_FILE = 'laravel-echo-server.json'
+
 /** What closing sockets may take beyond the goodbyes. */
 const STOP_MARGIN_MS = 2000
 
@@ -24,7 +27,7 @@ export const start: Command = {
     'Timing',
   ],
   async run(argv, io) {
-    const result = loadConfig({ argv, env: io.env, cwd: io.cwd })
+    const result = loadConfig({ argv, env: io.env, cwd: io.cwd, fallbackFile: FORMER_FILE })
     if ('faults' in result) return tellFaults(io, result.faults)
     const { config } = result
     const logger = pino({ level: config.logLevel })

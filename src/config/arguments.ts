@@ -40,7 +40,7 @@ export function parseArguments(argv: readonly string[], table: OptionTable): Arg
     const name = known.get(flag)
     const kind = name === undefined ? undefined : table[name]?.kind
     if (name === undefined || kind === undefined || (negated && kind.isSwitch === undefined)) {
-      faults.push(`\`${token.rawName}\` is not an option${didYouMean(token.rawName, known.keys())}`)
+      faults.push(`\`${token.rawName}\` is not an option${whatInstead(token.rawName, known.keys())}`)
       isLeftOver = token.value === undefined
     } else if (kind.isSwitch) {
       flags.set(name, { texts: [token.value ?? String(!negated)], label: `\`${token.rawName}\`` })
@@ -53,6 +53,17 @@ export function parseArguments(argv: readonly string[], table: OptionTable): Arg
     }
   }
   return { flags, positionals, faults }
+}
+
+/** Flags of laravel-echo-server's commands. */
+const FORMER_FLAGS: Readonly<Record<string, string>> = {
+  '--dev': '; `--log-level debug` logs everything.',
+  '--dir': '; name the file with its folder, `--config DIR/laravel-echo-server.json`.',
+  '--force': '; there is no lock file. Stop the gateway that runs (SIGTERM), then start.',
+}
+
+function whatInstead(flag: string, known: Iterable<string>): string {
+  return Object.hasOwn(FORMER_FLAGS, flag) ? (FORMER_FLAGS[flag] ?? '.') : didYouMean(flag, known)
 }
 
 function namesByFlag(table: OptionTable): Map<string, string> {

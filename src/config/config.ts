@@ -3,14 +3,14 @@
  * `.env` over defaults. Every fault is found before anything is said, so that one look is enough.
  */
 
-import { readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Arguments, type Given, parseArguments } from './arguments.ts'
+import { readConfigFile } from './file.ts'
 import { credentialFamily, type LaravelApp, type LaravelEnv, readLaravelEnv } from './laravel-env.ts'
 import { InvalidValue, type Option, variablesOf } from './option.ts'
 import { OPTIONS, type OptionName } from './options.ts'
 import { settle } from './rules.ts'
-import { didYouMean } from './suggest.ts'
 
 /** From the strongest to the weakest. */
 export const LAYERS = ['flag', 'environment', 'file', 'laravel', 'default'] as const
@@ -18,6 +18,14 @@ export type Layer = (typeof LAYERS)[number]
 
 /** Where a value came from; `label` is how a person finds the place. */
 export type Source = { readonly layer: Layer; readonly label: string }
+
+/** A client of laravel-echo-server's HTTP API. */
+export type EchoServerClient = {
+  readonly appId: string
+  readonly key: string
+  /** False where it may only look. */
+  readonly mayPublish: boolean
+}
 
 /** The options alone. */
 export type Values = { -readonly [Name in OptionName]: (typeof OPTIONS)[Name]['default'] }
@@ -29,6 +37,8 @@ export type Config = Values & {
   authUrl: string
   /** True while publishing by HTTP takes `local`, `local`, `local`. */
   usesDefaultCredentials: boolean
+  /** Who may publish without a signature: the clients of a laravel-echo-server configuration. */
+  echoServerClients: readonly EchoServerClient[]
   /** Other prefixes this Laravel application might use; for diagnostics only. */
   alternativePrefixes: string[]
   /** What was found in `--laravel DIR`, or null. */
@@ -45,34 +55,42 @@ export type ConfigInput = {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Relative files and folders begin here. */
   readonly cwd: string
+  /** Read when it is in the folder and nothing says where Redis is. */
+  readonly fallbackFile?: string
 }
 
 export type ConfigResult = { readonly config: Config } | { readonly faults: readonly string[] }
 
 /** The configuration, or all faults of it as sentences. */
-export function loadConfig({ argv, env, cwd }: ConfigInput): ConfigResult {
+export function loadConfig({ argv, ...input }: ConfigInput): ConfigResult {
   const { flags, positionals, faults } = parseArguments(argv, OPTIONS)
   const surplus = positionals.map((word) => `\`${word}\` is not expected here; options begin with --.`)
-  return resolveConfig({ flags, faults: [...faults, ...surplus], env, cwd })
+  return resolveConfig({ flags, faults: [...faults, ...surplus], ...input })
 }
 
 /** As `loadConfig`, for a command that has taken its own words out of the arguments. */
-export function resolveConfig(
-  input: Pick<Arguments, 'flags' | 'faults'> & Pick<ConfigInput, 'env' | 'cwd'>,
-): ConfigResult {
+export function resolveConfig(input: Pick<Arguments, 'flags' | 'faults'> & Omit<ConfigInput, 'argv'>): ConfigResult {
   const faults = [...input.faults]
   const environment = environmentLayer(input.env)
-  const file = fileLayer(input.flags.get('config') ?? environment.get('config'), input.cwd, faults)
+  const flags = withFallbackFile(input, environment)
+  const stronger = new Map([...environment, ...flags])
+  const file = readConfigFile(stronger.get('config'), { ...input, stronger }, faults)
+  // APP_URL is where pages are; what laravel-echo-server's file names is where Laravel is asked.
+  if (file.isEchoServers && file.given.has('laravelUrl') && environment.get('laravelUrl')?.label === '`APP_URL`')
+    environment.delete('laravelUrl')
   const layers: [Layer, ReadonlyMap<string, Given>][] = [
-    ['flag', input.flags],
+    ['flag', flags],
     ['environment', environment],
-    ['file', file],
+    ['file', file.given],
   ]
   const laravel = laravelLayer(strongest('laravel', layers)?.given, input.cwd, faults)
   if (laravel !== null) layers.push(['laravel', laravel.given])
+  layers.push(['file', file.assumed])
 
   const { values, sources } = parseLayers(layers, faults)
-  const config = settle({ values, sources, laravel, env: input.env }, faults)
+  const config = settle({ values, sources, file, laravel, env: input.env }, faults)
+  if (flags !== input.flags)
+    config.notes.unshift(`${input.fallbackFile} of this folder is read, because nothing else says where Redis is.`)
   return faults.length === 0 ? { config } : { faults: [...new Set(faults)] }
 }
 
@@ -81,7 +99,7 @@ export function defaultConfig(overrides: Partial<Config> = {}): Config {
   const { values, sources } = parseLayers([], [])
   const options = Object.keys(overrides).filter((name): name is OptionName => Object.hasOwn(OPTIONS, name))
   for (const name of options) sources[name] = { layer: 'flag', label: name }
-  const config = settle({ values: { ...values, ...overrides }, sources, laravel: null, env: {} }, [])
+  const config = settle({ values: { ...values, ...overrides }, sources, file: null, laravel: null, env: {} }, [])
   return { ...config, ...overrides }
 }
 
@@ -104,38 +122,16 @@ function isSet(value: string | undefined): boolean {
   return value !== undefined && value !== '' && value !== 'null'
 }
 
-function fileLayer(file: Given | undefined, cwd: string, faults: string[]): Map<string, Given> {
-  const layer = new Map<string, Given>()
-  const path = file?.texts[0]
-  if (file === undefined || path === undefined) return layer
-  const content = readJsonObject(resolve(cwd, path), file.label, faults)
-  for (const [key, value] of Object.entries(content)) {
-    const label = `\`${key}\` in ${path}`
-    if (!Object.hasOwn(OPTIONS, key) || key === 'config') {
-      faults.push(`${label} is not an option${didYouMean(key, Object.keys(OPTIONS))}`)
-    } else if (value !== null) {
-      const texts = (Array.isArray(value) ? value : [value]).map(scalarText)
-      if (texts.every((text) => text !== null)) layer.set(key, { texts, label })
-      else faults.push(`${label} must be a text, a number, a boolean or a list of texts.`)
-    }
-  }
-  return layer
-}
+/** Options that say where messages come from. */
+const PLACES: readonly OptionName[] = ['config', 'laravel', 'redis', 'redisSentinels', 'redisCluster']
 
-function readJsonObject(path: string, label: string, faults: string[]): object {
-  try {
-    const content: unknown = JSON.parse(readFileSync(path, 'utf8'))
-    if (typeof content === 'object' && content !== null && !Array.isArray(content)) return content
-    faults.push(`${label} must name a file that holds one JSON object, got \`${path}\`.`)
-  } catch (error) {
-    const why = error instanceof SyntaxError ? 'it is not JSON' : 'it cannot be read'
-    faults.push(`${label} must name a JSON file, got \`${path}\`: ${why}.`)
-  }
-  return {}
-}
-
-function scalarText(value: unknown): string | null {
-  return ['string', 'number', 'boolean'].includes(typeof value) ? String(value) : null
+function withFallbackFile(
+  { flags, cwd, fallbackFile }: Pick<Arguments, 'flags'> & Pick<ConfigInput, 'cwd' | 'fallbackFile'>,
+  environment: ReadonlyMap<string, Given>,
+): ReadonlyMap<string, Given> {
+  const isSaid = PLACES.some((name) => flags.has(name) || environment.has(name))
+  if (fallbackFile === undefined || isSaid || !existsSync(resolve(cwd, fallbackFile))) return flags
+  return new Map([...flags, ['config', { texts: [fallbackFile], label: `\`${fallbackFile}\` of this folder` }]])
 }
 
 function laravelLayer(directory: Given | undefined, cwd: string, faults: string[]): LaravelEnv | null {

@@ -169,6 +169,15 @@ export const pathOrUrl: Kind<string> = {
   },
 }
 
+/** `KEY:SECRET`; neither is empty. */
+export const keyPair: Kind<string> = {
+  placeholder: 'KEY:SECRET',
+  parse(value) {
+    if (/^[^:\s]+:\S+$/.test(value)) return value
+    throw new InvalidValue('must be a key and its secret, with a colon between them')
+  },
+}
+
 /** `https://app.example.com` or `*`; what comes out is spelled as browsers spell it. */
 export const origin: Kind<string> = {
   placeholder: 'ORIGIN',

@@ -3,6 +3,7 @@
  * docs/configuration.md all come from this table; the JSON key of an option is its name here.
  */
 
+import { WEBHOOK_NAMES, type WebhookName } from '../webhooks/event.ts'
 import {
   anyText,
   boolean,
@@ -10,6 +11,7 @@ import {
   choice,
   hostPort,
   integer,
+  keyPair,
   list,
   matching,
   option,
@@ -207,7 +209,34 @@ const publishing = {
     secret: true,
     defaultNote: CREDENTIALS_NOTE,
   }),
+  moreAppKeys: option(
+    list(keyPair),
+    [] as string[],
+    'Further keys of the application, while its keys are changed: the gateway takes what any of them has signed.',
+    { secret: true },
+  ),
+  maxEventBytes: option(
+    bytes(64, 16 * MIB),
+    10 * KIB,
+    'Longest data of one event published by HTTP; Pusher and Reverb take 10k.',
+    { unit: 'bytes' },
+  ),
   maxPublishBodyBytes: option(bytes(KIB, 64 * MIB), MIB, 'Longest body of a request to `/apps/…`.', { unit: 'bytes' }),
+}
+
+const webhooks = {
+  webhookUrls: option(
+    list(url('http:', 'https:')),
+    [] as string[],
+    "Where the application is told of its channels, in Pusher's format and signed with the application's secret.",
+    // Some carry a password or a token.
+    { secret: true },
+  ),
+  webhookEvents: option(
+    list(choice(...WEBHOOK_NAMES)),
+    ['channel_occupied', 'channel_vacated', 'member_added', 'member_removed', 'cache_miss'] as WebhookName[],
+    'What it is told of; `client_event` comes once for each whisper, `subscription_count` with each change.',
+  ),
 }
 
 const limits = {
@@ -248,6 +277,9 @@ const history = {
   historyChannelBytes: option(bytes(0, 64 * GIB), 8 * MIB, 'Messages kept: one channel.', { unit: 'bytes' }),
   historyMessages: option(integer(0, 1_000_000), 1000, 'Messages kept: one channel, by number.'),
   historyAgeS: option(integer(1, 86_400), 600, 'How long a message is kept.', { unit: 's' }),
+  cacheTtlS: option(integer(0, 86_400), 1800, 'How long the last event of a cache channel is kept; 0 keeps none.', {
+    unit: 's',
+  }),
 }
 
 const timing = {
@@ -283,6 +315,7 @@ export const GROUPS = [
   { title: 'Origins and identity', options: access },
   { title: 'Presence and whispers', options: presence },
   { title: 'Publishing by HTTP', options: publishing },
+  { title: 'Webhooks', options: webhooks },
   { title: 'Limits', options: limits },
   { title: 'History', options: history },
   { title: 'Timing', options: timing },
@@ -296,6 +329,7 @@ export const OPTIONS = {
   ...access,
   ...presence,
   ...publishing,
+  ...webhooks,
   ...limits,
   ...history,
   ...timing,

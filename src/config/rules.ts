@@ -1,6 +1,7 @@
 /** What must hold between options, and the defaults that depend on other options. */
 
-import type { Config, Layer, Source, Values } from './config.ts'
+import type { Config, EchoServerClient, Layer, Source, Values } from './config.ts'
+import type { ConfigFile } from './file.ts'
 import type { LaravelEnv } from './laravel-env.ts'
 import { flagOf } from './option.ts'
 import { OPTIONS, type OptionName } from './options.ts'
@@ -8,6 +9,7 @@ import { OPTIONS, type OptionName } from './options.ts'
 export type Draft = {
   readonly values: Values
   readonly sources: Record<OptionName, Source>
+  readonly file: ConfigFile | null
   readonly laravel: LaravelEnv | null
   readonly env: Readonly<Record<string, string | undefined>>
 }
@@ -19,19 +21,23 @@ const STRENGTH: Record<Layer, number> = { flag: 4, environment: 3, file: 2, lara
 /** Completes a configuration from parsed values. What cannot be is added to `faults`. */
 export function settle(draft: Draft, faults: string[]): Config {
   const settling: Settling = { ...draft, faults, notes: [] }
-  const { values, sources, laravel, notes } = settling
+  const { values, sources, file, laravel, notes } = settling
   settleListening(settling)
   const broker = settleRedis(settling)
   const usesDefaultCredentials = settleCredentials(settling, broker)
+  checkAppKeys(settling)
+  checkWebhooks(settling)
+  checkClients(settling)
   if (sources.tryPage.layer === 'default') values.tryPage = broker === 'memory'
   settleOrigins(settling)
   checkSizes(settling)
-  notes.push(...(laravel?.notes ?? []))
+  notes.push(...(file?.notes ?? []), ...(laravel?.notes ?? []))
   return {
     ...values,
     broker,
     authUrl: authUrl(values),
     usesDefaultCredentials,
+    echoServerClients: clientsOf(settling),
     alternativePrefixes: (laravel?.alternativePrefixes ?? []).filter((prefix) => prefix !== values.redisPrefix),
     laravelApp: laravel?.app ?? null,
     sources,
@@ -129,11 +135,57 @@ function settleCredentials(settling: Settling, broker: Config['broker']): boolea
     for (const option of CREDENTIALS) values[option] = 'local'
     return true
   }
-  if (broker === 'memory')
+  if (broker === 'memory' && !clientsOf(settling).some(({ mayPublish }) => mayPublish))
     notes.push(
       'Nobody can publish: the memory broker takes messages by HTTP only, and on a public address that needs --app-id, --app-key and --app-secret.',
     )
   return false
+}
+
+/** A key that is there twice would have two secrets. */
+function checkAppKeys(settling: Settling): void {
+  const { values, faults } = settling
+  if (values.appId === null) needs(settling, ['moreAppKeys'], '--app-id, --app-key and --app-secret')
+  const keys = appKeysOf(values)
+  if (new Set(keys).size < keys.length)
+    faults.push(`${name(settling, 'moreAppKeys')} names a key twice, or the app key.`)
+}
+
+function appKeysOf({ appKey, moreAppKeys }: Values): (string | null)[] {
+  return [appKey, ...moreAppKeys.map((pair) => pair.slice(0, pair.indexOf(':')))]
+}
+
+/** Whoever is told checks the signature, so there has to be one. */
+function checkWebhooks(settling: Settling): void {
+  const { values, faults } = settling
+  if (values.webhookUrls.length === 0) needs(settling, ['webhookEvents'], '--webhook-urls')
+  else if (values.appSecret === null) {
+    faults.push(
+      `${name(settling, 'webhookUrls')} needs --app-id, --app-key and --app-secret: webhooks are signed with the secret.`,
+    )
+  }
+}
+
+/** An app key stands in the code of pages: nothing may hang on it alone. */
+function checkClients(settling: Settling): void {
+  const { values, faults, notes } = settling
+  const appKeys = appKeysOf(values)
+  for (const { appId, key } of clientsOf(settling)) {
+    if (appKeys.includes(key)) {
+      faults.push(
+        `The client ${appId} in \`clients\` has an app key of the application, which pages know: whoever has it could publish. Take the client out, and let its publisher sign with --app-secret.`,
+      )
+    }
+    if (appId === values.appId) {
+      notes.push(
+        `The client ${appId} in \`clients\` has the id of the application, whose requests must be signed; its own key is not used.`,
+      )
+    }
+  }
+}
+
+function clientsOf({ file }: Pick<Draft, 'file'>): readonly EchoServerClient[] {
+  return file?.echoServerClients ?? []
 }
 
 export function isLoopback(host: string): boolean {

@@ -4,17 +4,18 @@ import { isListedOrigin } from '../auth/origin.ts'
 import type { Config } from '../config/config.ts'
 import { GatewayError } from '../errors.ts'
 import { PATHS } from '../protocol.ts'
+import { addFaces } from './app-face.ts'
 import { pathOf } from './caller.ts'
+import { registerEchoServerApi, registerStatus } from './echo-server-api/echo-server-api.ts'
 import { answerClientError, asGatewayError } from './errors.ts'
 import { registerHealth } from './health.ts'
 import { registerLeave } from './leave.ts'
 import { registerMetrics } from './metrics.ts'
-import { registerPublish } from './pusher-api/events.ts'
-import { registerRevoke } from './pusher-api/revoke.ts'
+import { registerPusherApi } from './pusher-api/pusher-api.ts'
+import { registerRoot } from './root.ts'
 import type { Services } from './services.ts'
 import { handleStream } from './stream.ts'
 import { formParameters } from './stream-request.ts'
-import { registerTryIt } from './try-it.ts'
 import { registerWhisper } from './whisper.ts'
 
 /** Never kept by a cache: a shared answer would share a socket id and its key. */
@@ -39,6 +40,7 @@ const CORS_HEADERS = [
 /** The HTTP face of the gateway. */
 export async function buildApp(services: Services): Promise<FastifyInstance> {
   const app = createServer(services)
+  addFaces(app, services.config)
   await app.register(cors, { delegator: (request, callback) => callback(null, corsFor(services.config, request)) })
   app.get(PATHS.stream, (request, reply) => handleStream(services, request, reply))
   app.post(PATHS.stream, { bodyLimit: services.config.maxBodyBytes }, (request, reply) =>
@@ -49,9 +51,10 @@ export async function buildApp(services: Services): Promise<FastifyInstance> {
   // Each in a scope of its own, for each takes bodies in its own way.
   await app.register(async (scope) => registerWhisper(scope, services))
   await app.register(async (scope) => registerLeave(scope, services))
-  await app.register(async (scope) => registerPublish(scope, services), { prefix: PATHS.apps })
-  await app.register(async (scope) => registerRevoke(scope, services), { prefix: PATHS.apps })
-  if (services.config.tryPage) registerTryIt(app, services)
+  await app.register(async (scope) => registerPusherApi(scope, services), { prefix: PATHS.apps })
+  await app.register(async (scope) => registerStatus(scope, services), { prefix: PATHS.apps })
+  await app.register(async (scope) => registerEchoServerApi(scope, services), { prefix: PATHS.apps })
+  registerRoot(app, services)
   return app
 }
 
@@ -62,6 +65,8 @@ export function createServer(services: Services): FastifyInstance {
     logger: false,
     exposeHeadRoutes: false,
     bodyLimit: config.maxBodyBytes,
+    // Of channels and users in paths; the whole address has a limit of its own.
+    routerOptions: { maxParamLength: config.maxUrlBytes },
     requestTimeout: config.requestTimeoutMs,
     http: {
       maxHeaderSize: config.maxHeaderBytes,

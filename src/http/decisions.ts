@@ -4,10 +4,11 @@ import type { Identity } from '../auth/identity.ts'
 import type { KnownGrant } from '../auth/socket.ts'
 import type { Visit } from '../auth/visit.ts'
 import type { Channel } from '../channels/channel.ts'
-import { mayBeGrantedLater, type Subscriber, type Told } from '../hub/subscriber.ts'
+import { mayBeGrantedLater, type Subscriber } from '../hub/subscriber.ts'
 import { infoBytes } from '../presence/member.ts'
 import type { HttpCaller } from './caller.ts'
 import type { Poll } from './poll.ts'
+import { isRecalled, recall } from './recall.ts'
 import type { Services } from './services.ts'
 
 export type Undecided = {
@@ -17,8 +18,8 @@ export type Undecided = {
   readonly poll: Poll | null
 }
 
-/** When a page that has left may come back, should it think otherwise. */
-const LEFT_RETRY_MS = 1000
+/** When a page that has left or was sent away may come back, should it think otherwise. */
+const OVER_RETRY_MS = 1000
 
 /**
  * The guarded channels of one stream: decided one by one, by what the page was granted before or by Laravel, and
@@ -42,7 +43,7 @@ export class Decisions {
     const names = new Set(this.#guarded.map(({ name }) => name))
     this.#visit = services.grants.visit(undecided.identity.socketId, names, {
       onRevoked: (channel) => this.#revoke(channel, deny('revoked')),
-      onLeft: () => this.#subscriber?.end('left', LEFT_RETRY_MS),
+      onOver: (reason) => this.#subscriber?.end(reason, OVER_RETRY_MS),
     })
   }
 
@@ -116,15 +117,19 @@ export class Decisions {
       return true
     }
     if (this.#visit?.granted(name, grant) === false) return false
-    if (!isMember) {
+    const wantsLast = isRecalled(subscriber, name)
+    if (!isMember && !wantsLast) {
       subscriber.grant(name, grant)
       return true
     }
-    const roster = await presence.enter(name, subscriber.socketId, member)
+    const [roster, recalled] = await Promise.all([
+      isMember ? presence.enter(name, subscriber.socketId, member) : null,
+      wantsLast ? recall(this.#services, name) : {},
+    ])
     if (subscriber.isEnded) return true
     if (this.#visit?.grant(name) === undefined) return false
-    const told: Told = { list: roster.list(member.id), isNews: this.#visit.sees(name, roster.state) }
-    subscriber.grant(name, grant, told)
+    const listed = roster && member && { list: roster.list(member.id), isNews: this.#visit.sees(name, roster.state) }
+    subscriber.grant(name, grant, { ...listed, ...recalled })
     return true
   }
 

@@ -3,6 +3,7 @@ import type { Authorizer } from '../auth/authorizer.ts'
 import type { Grants } from '../auth/grants.ts'
 import type { Identities } from '../auth/identity.ts'
 import type { Broker } from '../broker/broker.ts'
+import type { LastEvents } from '../cache/last-events.ts'
 import type { ChannelRules } from '../channels/channel.ts'
 import type { Config } from '../config/config.ts'
 import type { History } from '../history/history.ts'
@@ -10,7 +11,9 @@ import type { Heartbeat } from '../hub/heartbeat.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { LifeLog } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import type { Occupancy } from '../occupancy/occupancy.ts'
 import type { Presence } from '../presence/presence.ts'
+import type { Webhooks } from '../webhooks/webhooks.ts'
 import type { Admission } from './admission.ts'
 
 /** The parts that requests are served with. */
@@ -26,6 +29,9 @@ export type Services = {
   readonly authorizer: Authorizer
   readonly grants: Grants
   readonly presence: Presence
+  readonly occupancy: Occupancy
+  readonly lastEvents: LastEvents
+  readonly webhooks: Webhooks
   readonly admission: Admission
   readonly rules: ChannelRules
   /** null until the secret that signs keys is known. */

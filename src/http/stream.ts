@@ -7,7 +7,7 @@ import { type Channel, parseChannel } from '../channels/channel.ts'
 import type { Config } from '../config/config.ts'
 import { GatewayError } from '../errors.ts'
 import { byeFrame, connectedFrame } from '../hub/frames.ts'
-import { type StreamStart, startId, startStream } from '../hub/start.ts'
+import { beginsAnew, type StreamStart, startId, startStream } from '../hub/start.ts'
 import { type EndReason, Subscriber } from '../hub/subscriber.ts'
 import { type ConnectedData, PROTOCOL_VERSION } from '../protocol.ts'
 import { EventStream } from '../sse/event-stream.ts'
@@ -17,6 +17,7 @@ import { retryAfterMs } from './admission.ts'
 import { describeRequest, type HttpCaller } from './caller.ts'
 import { Decisions, denyChannel } from './decisions.ts'
 import { Poll } from './poll.ts'
+import { grantRecalled, recalledOf } from './recall.ts'
 import type { Services } from './services.ts'
 import {
   jsonParameters,
@@ -37,6 +38,8 @@ type Admitted = {
   readonly channels: readonly Channel[]
   readonly invalid: readonly { name: string; denial: Denial }[]
   readonly start: StreamStart
+  /** Public channels whose last event the page is told first. */
+  readonly recalled: ReadonlySet<string>
   readonly openedAtMs: number
   readonly leave: () => void
 }
@@ -112,7 +115,9 @@ function admit(services: Services, caller: HttpCaller, wanted: StreamRequest): A
     wanted.lastEventId,
     open.map(({ name }) => name),
   )
-  return { caller, wanted, identity, channels, invalid, start, openedAtMs: Date.now(), leave }
+  const isNew = (name: string) => beginsAnew(history, start, wanted.fresh, name)
+  const recalled = recalledOf(channels, isNew)
+  return { caller, wanted, identity, channels, invalid, start, recalled, openedAtMs: Date.now(), leave }
 }
 
 // A browser of the same origin always does. Elsewhere a cookie that came shows that cookies come.
@@ -121,8 +126,8 @@ function sendsCookiesBack({ headers }: HttpCaller): boolean {
 }
 
 function openStream(services: Services, admitted: Admitted, reply: FastifyReply): void {
-  const { wanted, channels, start, leave } = admitted
-  const isUndecided = channels.some(({ kind }) => kind !== 'public')
+  const { wanted, channels, start, recalled, leave } = admitted
+  const isUndecided = recalled.size > 0 || channels.some(({ kind }) => kind !== 'public')
   const first = connectedFrame(connectedData(admitted), startId(start, isUndecided), services.config.retryMs)
   const poll = wanted.mode === 'poll' ? new Poll(reply, wanted) : null
   const outlet = poll?.open(first) ?? EventStream.open(reply.raw, reply.getHeaders() as Record<string, string>, first)
@@ -140,8 +145,8 @@ function connectedData({ identity, wanted, start }: Admitted): ConnectedData {
 type Opened = { readonly outlet: Outlet; readonly poll: Poll | null; readonly reply: FastifyReply }
 
 function runStream(services: Services, admitted: Admitted, { outlet, poll, reply }: Opened): void {
-  const { hub, heartbeat, history, metrics, config } = services
-  const { wanted, identity, channels, start, caller } = admitted
+  const { hub, heartbeat, history, occupancy, metrics, config } = services
+  const { wanted, identity, channels, start, recalled, caller } = admitted
   const decisions = new Decisions(services, { caller, identity, channels, poll })
   const ended = whenEnded(services, admitted)
   const subscriber = new Subscriber({
@@ -151,16 +156,25 @@ function runStream(services: Services, admitted: Admitted, { outlet, poll, reply
     start,
     channels,
     fresh: wanted.fresh,
+    recalled,
     waitsForDecisions: poll !== null,
     heartbeatMs: wanted.heartbeatMs,
     backlogBytes: config.backlogBytes,
     hooks: {
-      onGranted: (self, channel) => hub.join(self, channel),
-      onRevoked: (self, channel) => hub.leave(self, channel),
+      onGranted: (self, channel) => {
+        hub.join(self, channel)
+        occupancy.joined(channel)
+      },
+      onRevoked: (self, channel) => {
+        hub.leave(self, channel)
+        occupancy.left(channel, self.socketId, 0)
+      },
       onEnded: (self, reason, retryAfterMs) => {
         hub.remove(self)
         heartbeat.remove(self)
-        decisions.ended(retryAfterMs + lingerMs(config, admitted, reason))
+        const keepMs = retryAfterMs + lingerMs(config, admitted, reason)
+        decisions.ended(keepMs)
+        for (const channel of self.granted()) occupancy.left(channel, self.socketId, keepMs)
         ended(reason)
       },
       onGap: (reason) => metrics.gaps.inc({ reason }),
@@ -179,6 +193,7 @@ function runStream(services: Services, admitted: Admitted, { outlet, poll, reply
   heartbeat.add(subscriber)
   poll?.follow(subscriber)
   decisions.begin(subscriber)
+  grantRecalled(services, subscriber, recalled, () => poll?.decided())
 }
 
 // A page that polls is present from one poll to the next.

@@ -122,6 +122,9 @@ const frames = {
     const later = data.retry ? ' The answer may be another one later: press Listen to ask again.' : ''
     note('refusal', data.channel + ' is denied (' + data.status + ' ' + data.code + '): ' + data.message + later)
   },
+  cache_miss(data) {
+    note('', 'There is no last event on ' + data.channel + '.')
+  },
   ping(data) {
     pingAt = Date.now()
   },
@@ -172,17 +175,18 @@ function showBroadcast(message, event) {
   const head = line('div', 'head')
   head.append(line('b', '', message.event), line('span', 'channel', message.channel))
   if (message.userId) head.append(line('span', 'from', 'from user ' + message.userId))
+  if (message.cached) head.append(line('span', 'from', 'the last event'))
   head.append(clock())
   item.append(head, line('pre', '', dataText(message, event.data)))
-  // A whisper has no id; the browser shows the last one there was.
-  if (event.lastEventId && !message.event.startsWith('client-')) item.append(line('p', 'id', 'id ' + event.lastEventId))
+  // A whisper has no id, nor has the last event; the browser shows the last one there was.
+  if (event.lastEventId && !message.event.startsWith('client-') && !message.cached) item.append(line('p', 'id', 'id ' + event.lastEventId))
   show(item)
 }
 
 // As Laravel wrote it. Indented only when that does not change a digit.
 function dataText(message, text) {
   const head = '{"channel":' + JSON.stringify(message.channel) + ',"event":' + JSON.stringify(message.event) + ',"data":'
-  const tail = message.userId ? ',"userId":' + JSON.stringify(message.userId) + '}' : '}'
+  const tail = message.userId ? ',"userId":' + JSON.stringify(message.userId) + '}' : message.cached ? ',"cached":true}' : '}'
   const written = JSON.stringify(message.data)
   if (text.startsWith(head) && !text.startsWith(head + written)) return text.slice(head.length, -tail.length)
   return written.length > 72 ? JSON.stringify(message.data, null, 2) : written

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { judgeOrigin } from '../auth/origin.ts'
 import { encodeBroadcast } from '../channels/broadcast.ts'
 import { parseChannel } from '../channels/channel.ts'
@@ -20,17 +20,19 @@ const MAX_EVENT_LENGTH = 200
 
 type Message = { readonly channel: string; readonly event: string; readonly dataJson: string }
 
-/** `GET /`: the page a newcomer opens first. `POST /`: its form, for a developer on this machine alone. */
-export function registerTryIt(app: FastifyInstance, services: Services): void {
-  const { config, broker, metrics } = services
-  app.get(PATHS.tryIt, async (request, reply) => {
-    const caller = describeRequest(request, config)
-    const page = tryItPage({
-      whyNoForm: whyNotPublished(services, caller)?.message ?? null,
-      publishFlags: publishFlags(services),
-    })
-    return reply.headers(PAGE_HEADERS).send(page)
+/** The page a newcomer opens first. */
+export function sendTryItPage(services: Services, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const caller = describeRequest(request, services.config)
+  const page = tryItPage({
+    whyNoForm: whyNotPublished(services, caller)?.message ?? null,
+    publishFlags: publishFlags(services),
   })
+  return reply.headers(PAGE_HEADERS).send(page)
+}
+
+/** `POST /`: its form, for a developer on this machine alone. */
+export function registerTryItForm(app: FastifyInstance, services: Services): void {
+  const { broker, metrics } = services
   app.register(async (scope) => {
     // [Fetch] A page elsewhere can send forms and text/plain without asking first, JSON it cannot.
     scope.removeAllContentTypeParsers()

@@ -14,7 +14,7 @@ const ENVELOPE_BYTES = 4096
 
 /** `POST /whisper`: what a page says to the others on a guarded channel. Never stored, never back to the page. */
 export function registerWhisper(app: FastifyInstance, services: Services): void {
-  const { config, metrics, broker, grants } = services
+  const { config, metrics, broker, grants, webhooks } = services
   const limit = new RateLimit(config.maxWhispersPerSecond, 'too_many_whispers')
   acceptText(app, ['application/json'])
   const bodyLimit = config.maxWhisperBytes + config.maxChannelBytes + ENVELOPE_BYTES
@@ -26,6 +26,8 @@ export function registerWhisper(app: FastifyInstance, services: Services): void 
       if (grant === null) throw new GatewayError('not_subscribed')
       const userId = channel.kind === 'presence' ? (grant.member?.id ?? null) : null
       await broker.publish([WHISPERS], printWhisper({ channel: channel.name, event, dataJson, socketId, userId }))
+      const told = { name: 'client_event', channel: channel.name, event, data: dataJson, socket_id: socketId } as const
+      webhooks.tell(userId === null ? told : { ...told, user_id: userId })
     } catch (error) {
       metrics.whispers.inc({ outcome: error instanceof GatewayError ? error.code : 'internal' })
       throw error

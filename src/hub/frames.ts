@@ -1,6 +1,8 @@
 import type { Denial, Grant } from '../auth/authorizer.ts'
+import type { Broadcast } from '../channels/broadcast.ts'
 import type {
   ByeData,
+  CacheMissData,
   ConnectedData,
   DeniedData,
   FrameName,
@@ -41,6 +43,17 @@ export function memberFrame(event: 'joining' | 'leaving', channel: string, membe
 export function whisperFrame(channel: string, event: string, dataJson: string, userId: string | null): Frame {
   const head = `{"channel":${JSON.stringify(channel)},"event":${JSON.stringify(event)},"data":${dataJson}`
   return new Frame(encodeFrame({ data: userId === null ? `${head}}` : `${head},"userId":${JSON.stringify(userId)}}` }))
+}
+
+/** The last event of a cache channel, which has its place before all that the stream tells: no id. */
+export function cachedFrame(channel: string, { eventJson, dataJson }: Broadcast): Frame {
+  const data = `{"channel":${JSON.stringify(channel)},"event":${eventJson},"data":${dataJson},"cached":true}`
+  return new Frame(encodeFrame({ data }))
+}
+
+export function cacheMissFrame(channel: string): Frame {
+  const data: CacheMissData = { channel }
+  return frame('cache_miss', data)
 }
 
 export function revokedFrame(channel: string, { status, code, message }: Denial): Frame {

@@ -42,6 +42,18 @@ export class Hub {
     return this.#feeds.has(channel)
   }
 
+  /** Channels that somebody listens to. */
+  channels(): IterableIterator<string> {
+    return this.#feeds.keys()
+  }
+
+  /** Sockets on a channel, each once, however many streams it has. */
+  socketsOn(channel: string): ReadonlySet<string> {
+    const sockets = new Set<string>()
+    for (const { socketId } of this.#feeds.get(channel)?.subscribers ?? []) sockets.add(socketId)
+    return sockets
+  }
+
   subscribers(): IterableIterator<Subscriber> {
     return this.#subscribers.values()
   }

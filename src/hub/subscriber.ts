@@ -8,7 +8,8 @@ import type { Frame } from '../sse/frame.ts'
 import type { Batch, Outlet } from '../sse/outlet.ts'
 import type { Feed, FeedItem } from './feed.ts'
 import { byeFrame, deniedFrame, gapFrame, type MemberList, pingFrame, revokedFrame, subscribedFrame } from './frames.ts'
-import type { StreamStart } from './start.ts'
+import { type LastTold, lastFrames } from './last-told.ts'
+import { beginsAnew, type StreamStart } from './start.ts'
 import { StreamIds } from './stream-ids.ts'
 
 /** Why a stream ended: the closed list of the log, the metric label and the tests. */
@@ -20,6 +21,8 @@ export type Told = {
   readonly list?: MemberList
   /** The list is another than this page had: a long-poll need not wait any longer. */
   readonly isNews?: boolean
+  /** On cache channels; null when there is none, absent when nobody knows. */
+  readonly last?: LastTold | null
 }
 
 export type SubscriberHooks = {
@@ -39,10 +42,12 @@ export type SubscriberOptions = {
   outlet: Outlet
   socketId: string
   start: StreamStart
-  /** Valid channels, once each. Public ones are granted at once, the others wait for a decision. */
+  /** Valid channels, once each. Public ones are granted at once, the others wait for `grant` or `deny`. */
   channels: readonly Channel[]
   /** Names of channels the page has just joined: nothing older than now. */
   fresh: ReadonlySet<string>
+  /** Public channels whose last event is to be told first: they wait for `grant` as well. */
+  recalled?: ReadonlySet<string>
   heartbeatMs: number
   /**
    * Tell nothing before every channel is decided. A long-poll that was full before that would end with an id that
@@ -100,7 +105,10 @@ export class Subscriber {
     this.heartbeatMs = options.heartbeatMs
     this.seq = options.start.seq
     this.#startSeq = options.start.seq
-    for (const { name, kind } of options.channels) if (kind !== 'public') this.#undecided.add(name)
+    const { recalled } = options
+    for (const { name, kind } of options.channels) {
+      if (kind !== 'public' || recalled?.has(name) === true) this.#undecided.add(name)
+    }
     this.#ids = new StreamIds(options.start, { isPlain: this.#undecided.size === 0 })
     if (!options.start.isAhead) this.#beginTelling()
   }
@@ -134,15 +142,28 @@ export class Subscriber {
     const { start, channels } = this.#options
     // The first id of such a stream: it names the head the stream goes on from.
     if (start.isForeign) this.#tellGap(null, 'restart', start.position)
-    for (const { name, kind } of channels) if (kind === 'public') this.#add(name, { allowed: true })
+    for (const { name, kind } of channels) {
+      if (kind === 'public' && !this.#undecided.has(name)) this.#add(name, { allowed: true })
+    }
     this.#catchUp()
+  }
+
+  /** Channels it has been granted. */
+  granted(): IterableIterator<string> {
+    return this.#granted.keys()
   }
 
   isGranted(channel: string): boolean {
     return this.#granted.has(channel)
   }
 
-  /** Laravel has allowed the channel. */
+  /** True when the page is new to a channel of this stream, or may have lost sight of it. */
+  beginsAnew(channel: string): boolean {
+    const { start, fresh } = this.#options
+    return beginsAnew(this.#history, start, fresh, channel)
+  }
+
+  /** Laravel has allowed the channel, or nobody need to. */
   grant(channel: string, grant: Grant, told: Told = {}): void {
     if (this.isEnded || !this.#undecided.has(channel)) return
     this.#leaveLive()
@@ -259,7 +280,7 @@ export class Subscriber {
     this.#catchUp()
   }
 
-  #add(name: string, grant: Grant, { list, isNews = false }: Told = {}): void {
+  #add(name: string, grant: Grant, { list, isNews = false, last }: Told = {}): void {
     if (this.isEnded) return
     const { start, fresh } = this.#options
     const isNew = fresh.has(name) || start.isForeign
@@ -268,10 +289,15 @@ export class Subscriber {
     this.#granted.set(name, cursor)
     // A replay that waits for its reader goes on by itself, from now on with this channel.
     this.#replay?.join(cursor)
-    const frame = subscribedFrame(name, grant, list)
-    this.#listBytes += frame.chunk.length
-    this.#write([frame], { isRepeated: true })
-    if (isNews) this.#options.hooks.onNews?.()
+    const frames = [subscribedFrame(name, grant, list)]
+    if (last !== undefined) {
+      const skipsTo = this.isAhead ? start.position : null
+      frames.push(...lastFrames(last, { history: this.#history, socketId: this.socketId, cursor, skipsTo }))
+    }
+    for (const { chunk } of frames) this.#listBytes += chunk.length
+    // A poll that was full of last events would end with an id that still names its start, and so would the next one.
+    this.#write(frames, { isRepeated: true })
+    if (isNews || frames.length > 1) this.#options.hooks.onNews?.()
     this.#options.hooks.onGranted(this, name)
   }
 

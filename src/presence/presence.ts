@@ -1,7 +1,8 @@
 import type { Member } from '../auth/authorizer.ts'
+import type { ListedMember } from './member.ts'
 import { type Difference, Room } from './room.ts'
 import type { Roster } from './roster.ts'
-import { type PresenceStore, parseChange } from './store.ts'
+import { type PresenceNews, type PresenceStore, parseChange } from './store.ts'
 
 export type PresenceOptions = {
   readonly store: PresenceStore
@@ -15,6 +16,8 @@ export type PresenceOptions = {
   readonly onDifference: (channel: string, difference: Difference) => void
   /** Nothing counts any more that this node has said to its peers. When this has resolved, it is said again. */
   readonly onForgotten?: () => Promise<void>
+  /** Who came and who is gone, told to one node of the service. */
+  readonly onNews?: (news: PresenceNews) => void
   readonly onError: (error: unknown) => void
 }
 
@@ -37,7 +40,11 @@ export class Presence {
   }
 
   start(): void {
-    this.#options.store.start({ onForgotten: () => void this.#sayAgain().catch(this.#options.onError) })
+    const { store, onNews, onError } = this.#options
+    store.start({
+      onForgotten: () => void this.#sayAgain().catch(onError),
+      ...(onNews === undefined ? {} : { onNews }),
+    })
   }
 
   /** Resolves with the list once it holds the member. */
@@ -58,6 +65,11 @@ export class Presence {
   /** Who is on a channel that pages of this node listen to. */
   roster(channel: string): Roster | undefined {
     return this.#rooms.get(channel)?.roster
+  }
+
+  /** Who is on a channel, as the whole service knows it. Rejects with GatewayError `broker_unavailable`. */
+  async members(channel: string): Promise<readonly ListedMember[]> {
+    return (await this.#options.store.read(channel)).members
   }
 
   /** A change came through the broker. False when it is none. */

@@ -1,6 +1,7 @@
+import { type HashTagOptions, hashTag } from '../broker/hash-tag.ts'
 import { RESERVED_PREFIX } from '../channels/channel.ts'
 
-/** What presence and grants keep in Redis. */
+/** What presence, grants and occupancy keep in Redis. */
 export type PresenceKeys = {
   /** Sorted set: incarnation of a node → when its lease ends, in Redis's milliseconds; 0 once it was taken for dead. */
   readonly nodes: string
@@ -12,14 +13,18 @@ export type PresenceKeys = {
   socket(socketId: string): string
   /** Sorted set: a revocation as JSON → when it was heard, in Redis's microseconds. */
   readonly revocations: string
+  /** Hash: an occupied channel → its sockets on all nodes; 0 until it is vacated. */
+  readonly occupancy: string
+  /** Hash: channels where this incarnation has sockets → how many; `sse:step` → the number of what it said last. */
+  occupants(incarnation: string): string
+  /** Sorted set: a channel that was left → when it is vacated, unless somebody came, in Redis's milliseconds. */
+  readonly vacating: string
 }
 
-export type PresenceKeysOptions = { redisPrefix: string; redisCluster: readonly string[] }
-
 /** The names of the keys; in a cluster all of them live where the clock lives, since the relays listen there. */
-export function presenceKeys({ redisPrefix, redisCluster }: PresenceKeysOptions): PresenceKeys {
-  const tag = redisCluster.length === 0 ? '' : tagOfClock(redisPrefix)
-  const key = (...parts: string[]) => `${redisPrefix}${RESERVED_PREFIX}${parts.join(':')}`
+export function presenceKeys(options: HashTagOptions): PresenceKeys {
+  const tag = hashTag(options)
+  const key = (...parts: string[]) => `${options.redisPrefix}${RESERVED_PREFIX}${parts.join(':')}`
   // The tag stands before what others choose: the first braces of a key count, and channel names may have some.
   const place = tag === '' ? [] : [tag]
   return {
@@ -28,14 +33,8 @@ export function presenceKeys({ redisPrefix, redisCluster }: PresenceKeysOptions)
     presence: (channel) => key('presence', ...place, channel),
     socket: (socketId) => key('socket', ...place, socketId),
     revocations: key('revocations', ...place),
+    occupancy: key('occupancy', ...place),
+    occupants: (incarnation) => key('occupants', ...place, incarnation),
+    vacating: key('vacating', ...place),
   }
-}
-
-/** [Redis Cluster specification, "Hash tags"] What stands between the first { and the } after it decides the slot, unless it is empty. */
-function tagOfClock(prefix: string): string {
-  if (/^[^{]*\{[^}]+\}/.test(prefix)) return ''
-  if (/[{}]/.test(prefix)) {
-    throw new Error(`In a Redis Cluster the prefix "${prefix}" may hold braces only as one hash tag, {like-this}.`)
-  }
-  return `{${prefix}${RESERVED_PREFIX}clock}`
 }

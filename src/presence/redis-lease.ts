@@ -84,6 +84,11 @@ export class RedisLease {
     this.#step()
   }
 
+  /** Teaches its connection further scripts. They are to be run through `ask`. */
+  teach<Scripts>(withScripts: (commands: Commands) => Commands & Scripts): Commands & Scripts {
+    return withScripts(this.#commands)
+  }
+
   /**
    * Runs a command in the name of this node, which signs on first if need be. Rejects with GatewayError
    * `broker_unavailable` when Redis does not do it.

@@ -1,8 +1,16 @@
 import type { RedisLease } from './redis-lease.ts'
-import { PRESENCE_TRAFFIC } from './store.ts'
+import { parseId } from './redis-news.ts'
+import { PRESENCE_TRAFFIC, type PresenceNews } from './store.ts'
 
 /** Of one command: arguments have to fit on the stack. */
 const MAX_ARGUMENTS = 10_000
+
+export type RedisReaperHooks = {
+  /** Who is not there any more. */
+  readonly onNews?: (news: PresenceNews) => void
+  /** What else a dead node has left is taken away first: with its last channel here it is forgotten. */
+  readonly reapBefore?: ((incarnation: string) => Promise<void>) | undefined
+}
 
 /**
  * Takes the users of dead nodes off their channels. Every node does so for every dead one it sees: each channel is
@@ -10,12 +18,16 @@ const MAX_ARGUMENTS = 10_000
  */
 export class RedisReaper {
   readonly #lease: RedisLease
+  readonly #onNews: (news: PresenceNews) => void
+  readonly #reapBefore: (incarnation: string) => Promise<void>
   /** Earlier incarnations of this node, and where they had users. */
   readonly #formers = new Map<string, ReadonlySet<string>>()
   #isBusy = false
 
-  constructor(lease: RedisLease) {
+  constructor(lease: RedisLease, { onNews = () => {}, reapBefore = async () => {} }: RedisReaperHooks = {}) {
     this.#lease = lease
+    this.#onNews = onNews
+    this.#reapBefore = reapBefore
   }
 
   /** Redis may have lost sight of this one, so that nobody else would ever look for what it has left. */
@@ -39,6 +51,7 @@ export class RedisReaper {
 
   async reap(incarnation: string): Promise<void> {
     const { nodes, node } = this.#lease.keys
+    await this.#reapBefore(incarnation)
     const channels = await this.#lease.ask((commands) => commands.sseKill(nodes, node(incarnation), incarnation))
     for (const channel of channels) await this.#reapChannel(incarnation, channel)
   }
@@ -55,9 +68,9 @@ export class RedisReaper {
     await this.reap(former)
   }
 
-  #reapChannel(incarnation: string, channel: string): Promise<number> {
+  async #reapChannel(incarnation: string, channel: string): Promise<void> {
     const { keys, redisPrefix } = this.#lease
-    return this.#lease.ask((commands) =>
+    const fields = await this.#lease.ask((commands) =>
       commands.sseReap(
         keys.nodes,
         keys.node(incarnation),
@@ -68,5 +81,7 @@ export class RedisReaper {
         JSON.stringify(channel),
       ),
     )
+    const left = fields.map(parseId).filter((id) => id !== null)
+    if (left.length > 0) this.#onNews({ channel, joined: [], left })
   }
 }

@@ -84,24 +84,28 @@ end
  * incarnation; ARGV[2] where changes are published; ARGV[3] the channel's name, ARGV[4] as JSON; ARGV[5] `last` when
  * nobody of this node is left; ARGV[6] the number of this step; ARGV[7] how many joined; then id and member of each,
  * as JSON; the rest who left, as JSON. Answers 0 when the incarnation was taken for dead, and -1 when a later step came
- * first: what a node sent on a connection it has given up may still arrive, and nobody would take it back.
+ * first: what a node sent on a connection it has given up may still arrive, and nobody would take it back. Otherwise a
+ * letter for each user, in their order: `n` new to the channel, `o` there on this node's word only, and already before;
+ * `g` gone from it, `a` absent already; `-` none of these.
  */
 const UPDATE = `${CHANGE}
 local node = ARGV[1]
 if tonumber(redis.call('ZSCORE', KEYS[1], node) or 0) == 0 then return 0 end
 if tonumber(redis.call('HGET', KEYS[2], 'step') or 0) >= tonumber(ARGV[6]) then return -1 end
-local joined, left = {}, {}
+local joined, left, found = {}, {}, {}
 local pairsEnd = 7 + 2 * ARGV[7]
 for i = 8, pairsEnd, 2 do
   local id, member = ARGV[i], ARGV[i + 1]
   local nodes, known = parse(redis.call('HGET', KEYS[3], id))
   if known ~= member then joined[#joined + 1] = member end
+  found[#found + 1] = not nodes and 'n' or nodes == node and 'o' or '-'
   if not nodes then nodes = node elseif without(nodes, node) == nodes then nodes = nodes .. ' ' .. node end
   redis.call('HSET', KEYS[3], id, nodes .. '\\n' .. member)
 end
 for i = pairsEnd + 1, #ARGV do
   local nodes, member = parse(redis.call('HGET', KEYS[3], ARGV[i]))
   local rest = nodes and without(nodes, node)
+  found[#found + 1] = not nodes and 'a' or rest == '' and 'g' or '-'
   if rest == '' then
     redis.call('HDEL', KEYS[3], ARGV[i])
     left[#left + 1] = ARGV[i]
@@ -112,12 +116,12 @@ end
 if ARGV[5] == 'last' then redis.call('HDEL', KEYS[2], ARGV[3]) else redis.call('HSET', KEYS[2], ARGV[3], '') end
 redis.call('HSET', KEYS[2], 'step', ARGV[6])
 tell(KEYS[3], ARGV[2], ARGV[4], joined, left)
-return 1
+return table.concat(found)
 `
 
 /**
  * Takes the users of a dead node off one channel, once, whoever comes first. KEYS and ARGV[1] to ARGV[4] as in UPDATE.
- * The last channel takes the node itself along. Answers how many users are nowhere any more.
+ * The last channel takes the node itself along. Answers who is not there any more, as JSON.
  */
 const REAP = `${CHANGE}
 local left = {}
@@ -142,7 +146,7 @@ if redis.call('HLEN', KEYS[2]) == redis.call('HEXISTS', KEYS[2], 'step') then
   redis.call('HDEL', KEYS[2], 'step')
   redis.call('ZREM', KEYS[1], ARGV[1])
 end
-return #left
+return left
 `
 
 /** Finer than anything done twice: it says which of two writes was first. */
@@ -231,8 +235,8 @@ export type PresenceScripts = {
   sseEnrol(nodes: string, incarnation: string, leaseMs: number): Promise<number>
   sseRenew(nodes: string, incarnation: string, leaseMs: number): Promise<['dead' | 'alive' | 'late', ...string[]]>
   sseKill(nodes: string, node: string, incarnation: string): Promise<string[]>
-  ssePresence(nodes: string, node: string, channel: string, ...args: (string | number)[]): Promise<number>
-  sseReap(nodes: string, node: string, channel: string, ...args: string[]): Promise<number>
+  ssePresence(nodes: string, node: string, channel: string, ...args: (string | number)[]): Promise<number | string>
+  sseReap(nodes: string, node: string, channel: string, ...args: string[]): Promise<string[]>
   sseGrant(socket: string, nodes: string, incarnation: string, channels: string, keepMs: number): Promise<number>
   sseRelease(socket: string, incarnation: string, keepMs: number): Promise<number>
   sseForget(socket: string): Promise<number>

@@ -1,28 +1,45 @@
 import { GatewayError } from '../errors.ts'
 import type { ListedMember } from './member.ts'
 import type { RedisLease } from './redis-lease.ts'
+import { parseId, RedisNews } from './redis-news.ts'
 import { RedisReaper } from './redis-reaper.ts'
-import { PRESENCE_TRAFFIC, type PresenceSnapshot, type PresenceStore, type PresenceUpdate } from './store.ts'
+import {
+  PRESENCE_TRAFFIC,
+  type PresenceHooks,
+  type PresenceNews,
+  type PresenceSnapshot,
+  type PresenceStore,
+  type PresenceUpdate,
+} from './store.ts'
 
 /** What Redis answers to a step it has not done. */
 const FORGOTTEN = 0
 const OVERTAKEN = -1
 
+export type RedisPresenceStoreOptions = {
+  readonly lease: RedisLease
+  /** Takes away what else a dead node has left, before it is forgotten. */
+  readonly reapBefore?: (incarnation: string) => Promise<void>
+}
+
 /** The presence of a service of many nodes. It starts and stops the lease in whose name it speaks. */
 export class RedisPresenceStore implements PresenceStore {
   readonly #lease: RedisLease
   readonly #reaper: RedisReaper
+  readonly #news = new RedisNews()
+  #onNews: (news: PresenceNews) => void = () => {}
   /** Where this node has users. */
   #channels = new Set<string>()
   /** How much this node has said. */
   #steps = 0
 
-  constructor({ lease }: { readonly lease: RedisLease }) {
+  constructor({ lease, reapBefore }: RedisPresenceStoreOptions) {
     this.#lease = lease
-    this.#reaper = new RedisReaper(lease)
+    this.#reaper = new RedisReaper(lease, { onNews: (news) => this.#onNews(news), reapBefore })
   }
 
-  start({ onForgotten }: { onForgotten(): void }): void {
+  start({ onForgotten, onNews = () => {} }: PresenceHooks): void {
+    this.#onNews = onNews
     this.#lease.start({
       onForgotten: (former) => {
         this.#reaper.remember(former, this.#channels)
@@ -34,17 +51,29 @@ export class RedisPresenceStore implements PresenceStore {
   }
 
   async update(update: PresenceUpdate): Promise<void> {
-    let answer = OVERTAKEN
-    // By a step on another channel, when Redis did not know the script and was sent it after that.
-    while (answer === OVERTAKEN) answer = await this.#say(update)
-    if (answer === FORGOTTEN) {
+    const found = await this.#sayOnce(update)
+    if (typeof found === 'number') {
       await this.verify()
       throw new GatewayError('broker_unavailable', { message: 'Redis had forgotten this node; say it again.' })
     }
     if (update.isLast) this.#channels.delete(update.channel)
+    const news = this.#news.read(update, found)
+    if (news.joined.length + news.left.length > 0) this.#onNews(news)
   }
 
-  #say({ channel, joined, left, isLast }: PresenceUpdate): Promise<number> {
+  async #sayOnce(update: PresenceUpdate): Promise<typeof FORGOTTEN | string> {
+    try {
+      let answer: number | string = OVERTAKEN
+      // By a step on another channel, when Redis did not know the script and was sent it after that.
+      while (answer === OVERTAKEN) answer = await this.#say(update)
+      return typeof answer === 'string' ? answer : FORGOTTEN
+    } catch (error) {
+      this.#news.lost(update)
+      throw error
+    }
+  }
+
+  #say({ channel, joined, left, isLast }: PresenceUpdate): Promise<number | string> {
     const { keys, redisPrefix } = this.#lease
     return this.#lease.ask((commands, incarnation) => {
       // Before the answer: it may be lost, and the step be done.
@@ -97,13 +126,4 @@ function parseSnapshot(record: Record<string, string>, incarnation: string): Pre
     if (value.slice(0, end).split(' ').includes(incarnation)) own.add(id)
   }
   return { version: Number(record.v ?? 0), members, own }
-}
-
-function parseId(field: string): string | null {
-  try {
-    const id: unknown = JSON.parse(field)
-    return typeof id === 'string' ? id : null
-  } catch {
-    return null
-  }
 }

@@ -19,6 +19,20 @@ export type PresenceChange = {
   readonly left: readonly string[]
 }
 
+/** Who is on a channel of the service since a step of this node, and who no longer is. Ids of users. */
+export type PresenceNews = {
+  readonly channel: string
+  readonly joined: readonly string[]
+  readonly left: readonly string[]
+}
+
+export type PresenceHooks = {
+  /** The record of this node is gone (frozen too long, a flush); it has to say everything again. */
+  onForgotten(): void
+  /** Of each coming and going in the service one node is told, once: the one whose step it was, or who found it undone. */
+  onNews?(news: PresenceNews): void
+}
+
 export type PresenceSnapshot = {
   /** 0 while nobody is there. */
   readonly version: number
@@ -42,8 +56,7 @@ export type PresenceUpdate = {
  * Implementations: memory (one process), Redis.
  */
 export interface PresenceStore {
-  /** `onForgotten`: the record of this node is gone (frozen too long, a flush); it has to say everything again. */
-  start(hooks: { onForgotten(): void }): void
+  start(hooks: PresenceHooks): void
   /** Atomic, and harmless when repeated. What it changes is published on PRESENCE_TRAFFIC. Rejects when it may not be done. */
   update(update: PresenceUpdate): Promise<void>
   read(channel: string): Promise<PresenceSnapshot>

@@ -3,20 +3,26 @@ import { parseRevocation } from '../auth/revocation.ts'
 import { LEAVES, parseLeave, parseWhisper, REVOCATIONS, WHISPERS } from '../channels/own-traffic.ts'
 import { whisperFrame } from '../hub/frames.ts'
 import type { Hub } from '../hub/hub.ts'
+import type { Occupancy } from '../occupancy/occupancy.ts'
 import type { Presence } from '../presence/presence.ts'
 import { PRESENCE_TRAFFIC } from '../presence/store.ts'
 
-export type OwnTrafficParts = { readonly hub: Hub; readonly presence: Presence; readonly grants: Grants }
+export type OwnTrafficParts = {
+  readonly hub: Hub
+  readonly presence: Presence
+  readonly occupancy: Occupancy
+  readonly grants: Grants
+}
 
 /** What comes through the broker from other gateways, or from whoever revokes; this gateway's own included. */
 export class OwnTraffic {
   readonly #handlers: ReadonlyMap<string, (payload: Buffer) => boolean>
 
-  constructor({ hub, presence, grants }: OwnTrafficParts) {
+  constructor({ hub, presence, occupancy, grants }: OwnTrafficParts) {
     this.#handlers = new Map([
       [PRESENCE_TRAFFIC, (payload) => presence.heard(payload)],
       [WHISPERS, (payload) => deliverWhisper(hub, payload)],
-      [LEAVES, (payload) => leave(grants, payload)],
+      [LEAVES, (payload) => leave(grants, occupancy, payload)],
       [REVOCATIONS, (payload) => revoke(grants, payload)],
     ])
   }
@@ -39,10 +45,11 @@ function deliverWhisper(hub: Hub, payload: Buffer): boolean {
   return true
 }
 
-function leave(grants: Grants, payload: Buffer): boolean {
+function leave(grants: Grants, occupancy: Occupancy, payload: Buffer): boolean {
   const socketId = parseLeave(payload.toString())
   if (socketId === null) return false
   grants.leave(socketId)
+  occupancy.forget(socketId)
   return true
 }
 

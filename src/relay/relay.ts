@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { BrokerListener, BrokerMessage, HoleReason } from '../broker/broker.ts'
+import { isCacheChannel } from '../cache/last-events.ts'
 import { looksLikeBroadcast } from '../channels/broadcast.ts'
 import { type ChannelRules, parseChannel, RESERVED_PREFIX } from '../channels/channel.ts'
 import type { History } from '../history/history.ts'
@@ -17,6 +18,8 @@ export type RelayOptions = {
   /** Hears what gateways say to each other; false when it makes no sense. */
   onOwnTraffic?: (channel: string, payload: Buffer) => boolean
   onReceived?: () => void
+  /** A broadcast on a cache channel. */
+  onCacheable?: (channel: string, payload: Buffer, position: Position) => void
   onHole?: (reason: HoleReason) => void
   onIgnored?: (reason: IgnoredReason, channel: string) => void
 }
@@ -37,7 +40,7 @@ export class Relay implements BrokerListener {
   }
 
   onMessage({ channel, payload, position, hasId }: BrokerMessage): void {
-    const { history, hub, onReceived, onOwnTraffic } = this.#options
+    const { history, hub, onReceived, onCacheable, onOwnTraffic } = this.#options
     if (channel.startsWith(RESERVED_PREFIX)) {
       this.onAdvance(position)
       if (onOwnTraffic?.(channel, payload) === false) this.#ignore('not_ours', channel)
@@ -46,7 +49,12 @@ export class Relay implements BrokerListener {
     const reason = this.#whyIgnored(channel, payload)
     if (reason === null) {
       onReceived?.()
-      hub.deliver(history.append(channel, payload, position, hasId))
+      const entry = history.append(channel, payload, position, hasId)
+      // Before it is delivered: whoever asks for the last event then, has missed nothing.
+      if (onCacheable !== undefined && isCacheChannel(channel) && entry.frame !== null) {
+        onCacheable(channel, payload, position)
+      }
+      hub.deliver(entry)
       return
     }
     this.#ignore(reason, channel)

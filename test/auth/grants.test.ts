@@ -42,7 +42,7 @@ function start(options: Partial<GrantsOptions> = {}): Grants {
 function join(grants: Grants, socketId: string, ...channels: string[]): Visit {
   const visit: Visit | null = grants.visit(socketId, new Set(channels), {
     onRevoked: () => {},
-    onLeft: () => visit?.ended(LINGER_MS),
+    onOver: () => visit?.ended(LINGER_MS),
   })
   if (visit === null) throw new Error('no guarded channel')
   for (const channel of channels) visit.granted(channel, channel.startsWith('presence') ? as('7') : yes)
@@ -73,7 +73,7 @@ const namesOf = async (grants: Grants, socketId = ME) => [...(await grants.conti
 describe('a page that comes back', () => {
   it('is known where it was, with all that it was granted, and nobody else is asked', async () => {
     const grants = start()
-    const visit = grants.visit(ME, new Set([ROOM, 'private-encrypted-a']), { onRevoked: () => {}, onLeft: () => {} })
+    const visit = grants.visit(ME, new Set([ROOM, 'private-encrypted-a']), { onRevoked: () => {}, onOver: () => {} })
     visit?.granted(ROOM, as('7'))
     visit?.granted('private-encrypted-a', { allowed: true, sharedSecret: 'secret' })
     visit?.ended(LINGER_MS)
@@ -103,7 +103,7 @@ describe('a page that comes back', () => {
   it('is looked for at other nodes also while it asks for something here', async () => {
     const grants = start()
     store.knows(ME, [[ORDERS, null]])
-    grants.visit(ME, new Set([ORDERS]), { onRevoked: () => {}, onLeft: () => {} })
+    grants.visit(ME, new Set([ORDERS]), { onRevoked: () => {}, onOver: () => {} })
     expect(await namesOf(grants)).toEqual([ORDERS])
   })
 
@@ -380,7 +380,7 @@ describe('a revocation', () => {
   it('that comes while another node is asked is not missed', async () => {
     const grants = start()
     store.knows(ME, [[ROOM, '7']])
-    const visit = grants.visit(ME, new Set([ROOM]), { onRevoked: () => {}, onLeft: () => {} })
+    const visit = grants.visit(ME, new Set([ROOM]), { onRevoked: () => {}, onOver: () => {} })
     const known = grants.continuing(ME)
     revoke(grants, { user: '7' })
     await turn()
@@ -404,6 +404,22 @@ describe('a node that has heard nothing for a while', () => {
     expect(left).toEqual([`${ME} ${ROOM}`])
     expect(visit.grant(ROOM)).toBeUndefined()
     expect(store.diary.filter((line) => line.startsWith('revoke'))).toEqual([])
+  })
+
+  it('ends the streams of who was sent away meanwhile', async () => {
+    const grants = start()
+    const goodbyes: string[] = []
+    const hooks = (name: string) => ({
+      onRevoked: () => {},
+      onOver: (reason: string) => goodbyes.push(`${name} ${reason}`),
+    })
+    grants.visit(ME, new Set([ROOM]), hooks('first'))?.granted(ROOM, as('7'))
+    grants.visit(ME, new Set([ROOM]), hooks('second'))
+    grants.visit('9.9', new Set([ROOM]), hooks('other'))?.granted(ROOM, as('8'))
+    store.past = [{ revocation: { ...ban, terminate: true }, agoMs: 3000 }]
+    await grants.refresh()
+    expect(goodbyes).toEqual(['first terminated', 'second terminated'])
+    expect(left).toEqual([`${ME} ${ROOM}`])
   })
 
   it('does not take again what was granted after it had heard of it', async () => {
@@ -498,7 +514,7 @@ describe('when everybody is gone', () => {
 
   it('a page that never asked for a guarded channel was never known', () => {
     const grants = start()
-    expect(grants.visit(ME, new Set(), { onRevoked: () => {}, onLeft: () => {} })).toBeNull()
+    expect(grants.visit(ME, new Set(), { onRevoked: () => {}, onOver: () => {} })).toBeNull()
     expect(grants.size).toBe(0)
   })
 

@@ -26,6 +26,8 @@ describe('the text of a revocation', () => {
     ['{"channel":"private-orders"}', { channel: 'private-orders' }],
     ['{"channel":"__proto__"}', { channel: '__proto__' }],
     ['{"socket":"8123.1"}', { socket: '8123.1' }],
+    ['{"user":"7","terminate":true}', { user: '7', terminate: true }],
+    ['{"user":"7","terminate":false}', { user: '7' }],
     ['{"socket":"8123.1","user":"7","channel":"presence-a"}', { user: '7', channel: 'presence-a', socket: '8123.1' }],
   ])('%s is read', (text, named) => {
     expect(parseRevocation(text)).toEqual(all(named))
@@ -53,6 +55,10 @@ describe('the text of a revocation', () => {
     '{"channel":"presence-a","usr":"7"}',
     '{"user":"7","__proto__":null}',
     '{"user":1.5}',
+    '{"user":"7","terminate":1}',
+    '{"user":"7","terminate":"true"}',
+    '{"user":"7","terminate":null}',
+    '{"terminate":true}',
     '{"user":1e400}',
     '{"user":"7"',
   ])('%s is none, for it would mean nobody or anybody', (text) => {

@@ -48,7 +48,7 @@ class Page {
   come(...channels: string[]): Visit {
     const visit: Visit = this.socket.visit(new Set(channels), {
       onRevoked: (channel) => this.revoked.push(channel),
-      onLeft: () => {
+      onOver: () => {
         this.goodbyes += 1
         visit.ended(LINGER_MS)
       },
@@ -513,6 +513,39 @@ describe('a revocation', () => {
     page.revoke({ user: '7' })
     expect(first.grant(ROOM)).toBeUndefined()
     expect(page.join(ROOM).grant(ROOM)).toEqual(as('7'))
+  })
+})
+
+describe('a revocation that terminates', () => {
+  it('ends all streams of who loses something, and lets nothing linger; the page hears of no channel', () => {
+    const page = new Page()
+    page.join(ROOM, ORDERS)
+    page.join(ROOM)
+    page.come('private-undecided')
+    expect(page.revoke({ user: '7', terminate: true })).toBe(2)
+    expect([page.goodbyes, page.revoked, page.left.toSorted(), page.live]).toEqual([
+      3,
+      [],
+      [ROOM, ORDERS].toSorted(),
+      [],
+    ])
+    expect([page.isForgotten, vi.getTimerCount()]).toEqual([true, 0])
+    expect(page.revoke({ user: '7', terminate: true })).toBe(0)
+    expect(page.goodbyes).toBe(3)
+  })
+
+  it('takes what is kept for a page that is away', () => {
+    const page = new Page()
+    page.join(ROOM).ended(30_000)
+    expect(page.revoke({ user: '7', terminate: true })).toBe(1)
+    expect([page.goodbyes, page.left, page.isForgotten, vi.getTimerCount()]).toEqual([0, [ROOM], true, 0])
+  })
+
+  it('ends nobody else', () => {
+    const page = new Page()
+    page.join(ROOM, ORDERS)
+    expect(page.revoke({ user: '8', terminate: true })).toBe(0)
+    expect([page.goodbyes, page.live]).toEqual([0, [ROOM, ORDERS]])
   })
 })
 

@@ -36,6 +36,24 @@ describe('the memory broker', () => {
     ])
   })
 
+  it('remembers for ten minutes that something was published once', async () => {
+    let nowMs = 0
+    const listener = new RecordingListener()
+    const broker = new MemoryBroker({ now: () => nowMs })
+    await broker.start(listener)
+    for (const [atMs, once] of [
+      [0, 'early'],
+      [300_000, 'late'],
+      [599_999, 'early'],
+      [600_000, 'early'],
+      [600_001, 'late'],
+    ] as const) {
+      nowMs = atMs
+      await broker.publishAll([{ channels: ['a'], payload: `${once} ${atMs}`, once }])
+    }
+    expect(listener.messages.map(({ payload }) => payload)).toEqual(['early 0', 'late 300000', 'early 600000'])
+  })
+
   it('has a secret of its own', async () => {
     expect(await new MemoryBroker().sharedSecret()).not.toBe(await new MemoryBroker().sharedSecret())
   })

@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RedisBroker } from '../../src/broker/redis.ts'
+import { withScripts } from '../../src/broker/redis-scripts.ts'
 import { defaultConfig } from '../../src/config/config.ts'
 import { atEndOfTest } from '../support/at-end.ts'
 import { Log } from '../support/log.ts'
@@ -145,6 +146,33 @@ describe.runIf(requirePart('redis'))('RedisBroker', () => {
       await one.broker.publish(['orders'], 'x')
       await Promise.all([one.ears.untilMessages(1), other.ears.untilMessages(1)])
       expect(one.ears.messages[0]?.id).toBe(other.ears.messages[0]?.id)
+    })
+
+    it('knows on every gateway what was published once, for ten minutes', async () => {
+      const [one, other] = [await start('once_'), await start('once_')]
+      const named = [{ channels: ['orders'], payload: 'x', once: 'order 1' }]
+      const asked = Array.from({ length: 10 }, (_, index) => (index % 2 === 0 ? one : other).broker.publishAll(named))
+      await Promise.all(asked)
+      await other.broker.publish(['orders'], 'last')
+      for (const { ears } of [one, other]) {
+        await ears.untilMessages(2)
+        expect(ears.messages.map(({ payload }) => payload)).toEqual(['x', 'last'])
+      }
+      const leftMs = Number(await server.cli('PTTL', 'once_sse:once:order 1'))
+      expect(leftMs).toBeGreaterThan(590_000)
+      expect(leftMs).toBeLessThanOrEqual(600_000)
+    })
+
+    it('does not remember what nobody heard', async () => {
+      const scripts = withScripts(new Redis(server.url, { protocol: 2 }))
+      const publish = () => scripts.ssePublish(2, 'deaf_sse:clock', 'deaf_sse:once:x', 1000, 2, 'x', 1, 'deaf_orders')
+      expect(await publish()).toBe(0)
+      const { ears } = await start('deaf_')
+      expect([await publish(), await publish()]).toEqual([1, 1])
+      scripts.disconnect()
+      await laravel.publish('deaf_orders', 'last')
+      await ears.untilMessages(2)
+      expect(ears.messages.map(({ payload }) => payload)).toEqual(['x', 'last'])
     })
 
     it('fails when nobody hears it', async () => {

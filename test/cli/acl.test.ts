@@ -5,6 +5,8 @@ import { RedisGrantStore } from '../../src/auth/redis-grants.ts'
 import { RedisBroker } from '../../src/broker/redis.ts'
 import { acl, minimumAcl } from '../../src/cli/acl.ts'
 import { defaultConfig } from '../../src/config/config.ts'
+import { RedisOccupancyStore } from '../../src/occupancy/redis.ts'
+import { startLastEvents } from '../support/last-events-node.ts'
 import { requirePart } from '../support/parts.ts'
 import { openEars, type PresenceNode, startNode, user } from '../support/presence-node.ts'
 import { runCommand } from '../support/program.ts'
@@ -69,7 +71,7 @@ describe.runIf(requirePart('redis'))('the rule on a real Redis', () => {
       onAdvance: () => {},
       onHole: () => {},
     })
-    await broker.publish(['orders'], '{}')
+    await broker.publishAll([{ channels: ['orders'], payload: '{}', once: 'order 1' }])
     expect(await heard).toBe('orders {}')
     expect(await broker.sharedSecret()).toMatch(/^.{20,}$/)
     expect(complaints).toEqual([])
@@ -123,6 +125,36 @@ describe.runIf(requirePart('redis'))('the rule on a real Redis', () => {
       await one.store.stop(0)
       expect(complaints(one)).toEqual([])
     })
+  })
+
+  it('lets occupancy be reported, read, vacated, and taken off a node that died', async () => {
+    const [one, other] = [
+      await startNode({ redis: url, redisPrefix: PREFIX }),
+      await startNode({ redis: url, redisPrefix: PREFIX }),
+    ]
+    const [mine, others] = [new RedisOccupancyStore(one), new RedisOccupancyStore(other)]
+    await mine.report(new Map([['orders', 1]]), 0)
+    expect(await others.elsewhere('orders')).toBe(1)
+    expect(await others.allElsewhere('ord')).toEqual(new Map([['orders', 1]]))
+    await one.lease.leave(0)
+    await others.reap(one.lease.incarnation ?? '')
+    expect(await others.elsewhere('orders')).toBe(0)
+    await others.report(new Map([['news', 1]]), 0)
+    await others.report(new Map([['news', 0]]), 0)
+    expect(await others.takeVacated()).toEqual(['news'])
+    await other.store.stop(0)
+    expect([...one.log.at('warn'), ...other.log.at('warn')]).toEqual([])
+  })
+
+  it('lets the last event of a cache channel be written and read', async () => {
+    const node = await startLastEvents({ redis: url, redisPrefix: PREFIX }, 60)
+    node.store.heard('cache-a', Buffer.from('{}'), { epoch: 1, marker: 1, count: 1 })
+    await node.store.stop()
+    node.store.heard('cache-a', Buffer.from('[]'), { epoch: 1, marker: 1, count: 2 })
+    await node.store.stop()
+    expect(await node.store.read('cache-a')).toMatchObject({ payload: Buffer.from('[]') })
+    await node.close()
+    expect(node.log.at('warn')).toEqual([])
   })
 
   it('allows nothing else', async () => {

@@ -1,9 +1,10 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createContext, runInContext } from 'node:vm'
 import { build as bundle } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { INTERNAL_NAMES, LETTERS } from '../../client/short-names.ts'
 import { type Consumer, consumerOfClient } from '../support/client-package.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -173,6 +174,35 @@ describe('the types', () => {
     )
     expect(tsc('bundler', { module: 'ESNext', moduleResolution: 'Bundler', skipLibCheck: true })).toBe('')
   }, 60_000)
+})
+
+describe('names that the build shortens', () => {
+  it('are our own: none is declared for the wire or for the page', () => {
+    const wordsOf = (file: string) => readFileSync(join(ROOT, file), 'utf8').replace(/\/\*[\s\S]*?\*\//g, '')
+    const wire = wordsOf('src/protocol.ts').match(/\w+/g) ?? []
+    const options = ['client/src/pusher/options.ts', 'client/src/echo/options.ts'].flatMap(
+      (file) => wordsOf(file).match(/\w+(?=\??:)/g) ?? [],
+    )
+    const declared = [...wire, ...options]
+    expect(declared).toContain('bye')
+    expect(declared.length).toBeGreaterThan(50)
+    expect(INTERNAL_NAMES.filter((name) => declared.includes(name))).toEqual([])
+  })
+
+  it('are all there are, and gone from everything that is shipped', () => {
+    const folder = join(consumer.client, 'dist')
+    const shipped = readdirSync(folder).filter((file) => /\.[cm]?js$/.test(file))
+    const code = shipped.map((file) => readFileSync(join(folder, file), 'utf8')).join('\n')
+    expect(INTERNAL_NAMES.filter((name) => code.includes(`.${name}`))).toEqual([])
+    expect(code.match(/\.[a-zA-Z]\b(?!\.)/g)?.length).toBeGreaterThan(100)
+    const letters = INTERNAL_NAMES.map((_, at) => LETTERS[at])
+    expect([...new Set(letters)]).toHaveLength(INTERNAL_NAMES.length)
+  })
+
+  it('are not the names of functions, which are read in stack traces', () => {
+    const print = 'console.log(new SsePusher("x", { url: "http://a" }).connection.turn.name, SsePusher.name)'
+    expect(node('module', `import { SsePusher } from 'laravel-echo-sse/pusher'; ${print}`)).toBe('turn SsePusher\n')
+  })
 })
 
 function node(kind: 'module' | 'commonjs', source: string): string {

@@ -106,7 +106,7 @@ describe.each(TRANSPORTS)('a page that is told by %s', (transport) => {
     await page.hears(`message orders ${EVENTS - 1}`)
     expect(page.messages).toEqual(Array.from({ length: EVENTS }, (_, event) => `orders ${event}`))
     expect(page.told.filter((line) => line === 'subscribed orders')).toHaveLength(1)
-    expect(page.engine.state).toBe('connected')
+    expect(page.state).toBe('connected')
   })
 
   it('gets nothing of a channel that is older than its joining', async () => {

@@ -268,6 +268,21 @@ describe('faults', () => {
     [['--redis-password', 'x'], /`--redis-password` has no effect without --redis/],
     [['--redis', 'redis://a', '--redis-sentinel-name', 'x'], /no effect without --redis-sentinels/],
     [['--redis', 'redis://a', '--redis-tls-ca', '/ca.pem'], /no effect without TLS/],
+    [
+      ['--redis', 'redis://a', '--more-app-keys', 'key:secret'],
+      /`--more-app-keys` has no effect without --app-id, --app-key and --app-secret/,
+    ],
+    [['--more-app-keys', 'key:secret,key:other'], /`--more-app-keys` names a key twice/],
+    [
+      ['--app-id', '1', '--app-key', 'key', '--app-secret', 's', '--more-app-keys', 'key:secret'],
+      /`--more-app-keys` names a key twice, or the app key/,
+    ],
+    [['--more-app-keys', 'key'], /`--more-app-keys` must be a key and its secret/],
+    [['--webhook-events', 'member_added'], /`--webhook-events` has no effect without --webhook-urls/],
+    [
+      ['--redis', 'redis://a', '--webhook-urls', 'https://a.example/hooks'],
+      /`--webhook-urls` needs --app-id, --app-key and --app-secret: webhooks are signed/,
+    ],
   ])('of relations: %j', (argv, sentence) => {
     const faults = faultsOf({ argv })
     expect(faults).toHaveLength(1)

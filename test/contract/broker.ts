@@ -72,6 +72,57 @@ export function brokerContract(name: string, makeHarness: () => Promise<BrokerHa
       expect(texts()).toEqual(asked.map((text) => `a ${text}`))
     })
 
+    it('publishes several payloads next to each other, each on its channels', async () => {
+      const broker = await started()
+      const all = (payload: string) => [
+        { channels: ['a', 'b'], payload: `${payload}-1` },
+        { channels: ['a'], payload: `${payload}-2` },
+      ]
+      await Promise.all([broker.publishAll(all('x')), broker.publishAll(all('y')), broker.publish(['b'], 'z')])
+      await listener.untilMessages(7)
+      expect(texts()).toEqual(['a x-1', 'b x-1', 'a x-2', 'a y-1', 'b y-1', 'a y-2', 'b z'])
+    })
+
+    it('publishes once what bears one name, whoever asks and however often', async () => {
+      const broker = await started()
+      const order = { channels: ['a', 'b'], payload: 'order', once: 'order 1' }
+      await Promise.all(Array.from({ length: 5 }, () => broker.publishAll([order])))
+      await broker.publishAll([{ channels: ['a'], payload: 'other', once: 'order 1' }])
+      await broker.publishAll([order, { channels: ['a'], payload: 'second', once: 'order 2' }])
+      await broker.publishAll([{ channels: ['a'], payload: 'nameless', once: null }])
+      await broker.publish(['a'], 'last')
+      await listener.untilMessages(5)
+      expect(texts()).toEqual(['a order', 'b order', 'a second', 'a nameless', 'a last'])
+    })
+
+    it('knows a name again within what is published together', async () => {
+      const broker = await started()
+      const twice = [1, 2].map((number) => ({ channels: ['a'], payload: `${number}`, once: 'same' }))
+      await broker.publishAll([...twice, { channels: ['a'], payload: '3' }])
+      await listener.untilMessages(2)
+      expect(texts()).toEqual(['a 1', 'a 3'])
+    })
+
+    it.each(['__proto__', '{a}{b}', '}{', 'ä 🎉', ' ', '0', 'x'.repeat(128)])(
+      'takes any text for a name: %j',
+      async (once) => {
+        const broker = await started()
+        for (const payload of ['1', '2']) await broker.publishAll([{ channels: ['a'], payload, once }])
+        await broker.publishAll([{ channels: ['a'], payload: '3', once: `${once}.` }])
+        await listener.untilMessages(2)
+        expect(texts()).toEqual(['a 1', 'a 3'])
+      },
+    )
+
+    it('forgets a name with which it could publish nothing', async () => {
+      const named = [{ channels: ['a'], payload: '1', once: 'name' }]
+      await expect(harness.broker.publishAll(named)).rejects.toMatchObject({ code: 'broker_unavailable' })
+      const broker = await started()
+      await broker.publishAll(named)
+      await listener.untilMessages(1)
+      expect(texts()).toEqual(['a 1'])
+    })
+
     it.each([
       ['text of every kind', '{"a":"é🎉\\u0000\\n","n":9007199254740993}'],
       ['nothing', ''],

@@ -10,6 +10,7 @@ import { LivePage, type LivePageOptions } from '../support/live-page.ts'
 import { requirePart } from '../support/parts.ts'
 import { openStream, type SseClient, type SseFrame } from '../support/sse-client.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
+import { untilSettled } from '../support/until-settled.ts'
 
 /** Two cores take their time when a browser has five pages. */
 const AT_A_TIME = { concurrent: true, timeout: 60_000 }
@@ -305,18 +306,6 @@ function grantByUser({ headers, channel }: FakeRequest): FakeReply {
 
 async function untilGone(stream: SseClient, id: string): Promise<void> {
   while ((await stream.next('leaving')).data.member.id !== id);
-}
-
-/** Says it again until it was heard. */
-async function untilSettled(heard: Promise<void>, say: () => Promise<void>): Promise<void> {
-  let isHeard = false
-  const done = heard.then(() => {
-    isHeard = true
-  })
-  while (!isHeard) {
-    await say()
-    await Promise.race([done, new Promise((resolve) => setTimeout(resolve, 200))])
-  }
 }
 
 function numbers(first: number, last: number): number[] {

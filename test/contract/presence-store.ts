@@ -1,13 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { printMember } from '../../src/presence/member.ts'
-import type { PresenceStore } from '../../src/presence/store.ts'
+import type { PresenceNews, PresenceStore } from '../../src/presence/store.ts'
 import type { PresenceEars } from '../support/presence-ears.ts'
+import { storyOf } from '../support/presence-node.ts'
 
 export type PresenceStoreHarness = {
   /** Started. */
   readonly store: PresenceStore
   /** Hears what it publishes. */
   readonly ears: PresenceEars
+  /** Who came and who is gone, as it was told. */
+  readonly news: readonly PresenceNews[]
   close(): Promise<void>
 }
 
@@ -188,6 +191,51 @@ export function presenceStoreContract(name: string, makeHarness: () => Promise<P
         'é',
         'x',
       ])
+    })
+
+    describe('when it says who came and who is gone', () => {
+      const story = () => storyOf(harness.news, ROOM)
+
+      it('says it with the step that did it', async () => {
+        await join(ROOM, ada, bob)
+        expect(story()).toEqual(['+1 +2'])
+        await store.update({ channel: ROOM, joined: [eve], left: ['1'], isLast: false })
+        await leave(ROOM, ['2', '3'], true)
+        expect(story()).toEqual(['+1 +2', '+3 -1', '-2 -3'])
+      })
+
+      it('says nothing of what was so before, nor of another info', async () => {
+        await join(ROOM, ada)
+        await join(ROOM, ada)
+        await join(ROOM, printMember({ id: '1', info: { name: 'Ada Lovelace' } }))
+        await leave(ROOM, ['2'])
+        await leave('presence-room.2', ['1'], true)
+        expect(harness.news).toEqual([{ channel: ROOM, joined: ['1'], left: [] }])
+        await leave(ROOM, ['1'], true)
+        await leave(ROOM, ['1'], true)
+        await join(ROOM, ada)
+        expect(story()).toEqual(['+1', '-1', '+1'])
+      })
+
+      it.each(['07', '', ' ', 'a\nb', '__proto__', 'Zoë', '\ud800'])(
+        'names a user whose id is %j as it is',
+        async (id) => {
+          await join(ROOM, printMember({ id, info: null }))
+          await leave(ROOM, [id], true)
+          expect(harness.news).toEqual([
+            { channel: ROOM, joined: [id], left: [] },
+            { channel: ROOM, joined: [], left: [id] },
+          ])
+        },
+      )
+
+      it('says of all who are there that they are gone when it stops for good', async () => {
+        await join(ROOM, ada, bob)
+        await join('presence-room.2', ada)
+        await store.stop(0)
+        expect(story()).toEqual(['+1 +2', '-1 -2'])
+        expect(storyOf(harness.news, 'presence-room.2')).toEqual(['+1', '-1'])
+      })
     })
 
     it('is not disturbed by being asked whether it remembers', async () => {

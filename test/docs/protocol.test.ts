@@ -31,10 +31,20 @@ it('notices a quote that says something else', () => {
 it('names every parameter, every frame and every address', () => {
   for (const name of [...Object.values(PARAMETERS), ...FRAMES]) expect(written).toContain(`\`${name}\``)
   const { tryIt, apps, ...paths } = PATHS
-  for (const path of [...Object.values(paths), `${apps}/{id}/events`, `${apps}/{id}/revoke`]) {
-    expect(written).toMatch(new RegExp(`\\b(GET|POST) ${path.replace(/[{}]/g, '\\$&')}\\b`))
+  for (const path of [...Object.values(paths), ...APP_PATHS.map((path) => `${apps}/{id}/${path}`)]) {
+    expect(written).toMatch(new RegExp(`\\b(GET|POST) ${path.replace(/[{}]/g, '\\$&')}(?![\\w/])`))
   }
 })
+
+const APP_PATHS = [
+  'events',
+  'batch_events',
+  'channels',
+  'channels/{channel}',
+  'channels/{channel}/users',
+  'users/{user}/terminate_connections',
+  'revoke',
+]
 
 /** Of each `event:` name whether it is one: the compiler finds what is missing. */
 const FRAMES = Object.keys({
@@ -44,6 +54,7 @@ const FRAMES = Object.keys({
   joining: true,
   leaving: true,
   revoked: true,
+  cache_miss: true,
   ping: true,
   gap: true,
   bye: true,

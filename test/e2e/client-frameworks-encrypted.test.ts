@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { atEndOfTest } from '../support/at-end.ts'
 import { requirePart } from '../support/parts.ts'
 import { SITE_PARTS, type Site, startSite } from '../support/site.ts'
 
@@ -69,6 +70,31 @@ describe.runIf(requirePart(...SITE_PARTS, 'laravel-8', 'pusher-sdk'))('an encryp
     site.laravel.set({ PUSHER_ENCRYPTION_MASTER_KEY: PUSHER_APP.PUSHER_ENCRYPTION_MASTER_KEY })
     await site.laravel.broadcast('announced', { id: 2, channel: CHANNEL })
 
+    expect(await ada.until('read')).toMatchObject({ id: 2 })
+    expect(ada.told('failure')).toHaveLength(1)
+  })
+
+  it('is read with a new key once the page has connected anew, and not by another request alone', async () => {
+    const ada = await site.open('encrypted', 1)
+    await ada.run(`
+      open({ nacl })
+      echo.encryptedPrivate('orders.1').subscribed(telling('subscribed')).listen('Announced', telling('read'))
+      0`)
+    await ada.until('subscribed')
+    site.laravel.set({ PUSHER_ENCRYPTION_MASTER_KEY: randomBytes(32).toString('base64') })
+    atEndOfTest(() => site.laravel.set({ PUSHER_ENCRYPTION_MASTER_KEY: PUSHER_APP.PUSHER_ENCRYPTION_MASTER_KEY }))
+
+    await ada.run(`echo.channel('news').subscribed(telling('news')); 0`)
+    await ada.until('news')
+    await site.laravel.broadcast('announced', { id: 1, channel: CHANNEL })
+    expect(await ada.until('failure')).toMatch(/disconnect\(\) and connect\(\)$/)
+
+    await ada.run(`
+      echo.disconnect()
+      echo.connector.pusher.channel('${CHANNEL}').bind('pusher:subscription_succeeded', telling('back'))
+      echo.connector.pusher.connect()`)
+    await ada.until('back')
+    await site.laravel.broadcast('announced', { id: 2, channel: CHANNEL })
     expect(await ada.until('read')).toMatchObject({ id: 2 })
     expect(ada.told('failure')).toHaveLength(1)
   })

@@ -55,7 +55,8 @@ describe.runIf(requirePart('curl'))('the README, followed on a fresh clone', () 
     const [look, listen, publish] = printed()
 
     expect(look).toBe(`http://127.0.0.1:${port}/`)
-    expect(await (await fetch(look ?? '')).text()).toMatch(/^<!doctype html>/i)
+    const page = await fetch(look ?? '', { headers: { accept: 'text/html' } })
+    expect(await page.text()).toMatch(/^<!doctype html>/i)
     await expectToHear(listen ?? '', publish ?? '')
   })
 

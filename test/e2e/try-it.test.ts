@@ -117,6 +117,20 @@ describe.runIf(requirePart('chromium'))('the try-it page in a browser', () => {
     await expect.poll(() => chosen().count()).toBe(2)
   })
 
+  it('shows the last event of a cache channel to who comes, and says where there is none', async () => {
+    await open('?channels=cache-stock')
+    await notes().getByText('There is no last event on cache-stock.').waitFor()
+    const json = '{"left":9007199254740993}'
+    await runProgram(['publish', 'cache-stock', 'StockChanged', json, '--http', url()])
+    await events().filter({ hasText: 'StockChanged' }).waitFor()
+    await open('?channels=cache-stock')
+    const last = events().filter({ hasText: 'the last event' })
+    await last.waitFor()
+    expect(await last.locator('pre').textContent()).toBe(json)
+    expect(await last.locator('.id').count()).toBe(0)
+    expect(complaints).toEqual([])
+  })
+
   it('says why the gateway refuses the whole stream', async () => {
     const names = Array.from({ length: 101 }, (_, index) => `c${index}`)
     await page.goto(`${url()}/?channels=${names.join(',')}`)

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { DECISION_REASONS } from '../../src/auth/laravel-answer.ts'
 import { ERRORS } from '../../src/errors.ts'
+import { WEBHOOK_OUTCOMES } from '../../src/webhooks/outbox.ts'
 import { ask, refusal } from '../support/ask.ts'
 import { freePort } from '../support/child.ts'
 import { startGateway } from '../support/gateway.ts'
@@ -18,7 +19,7 @@ const CLOSED_LISTS: Readonly<Record<string, readonly string[]>> = {
   mode: ['stream', 'poll'],
   resume: ['fresh', 'ok', 'gap'],
   code: CODES,
-  outcome: ['ok', ...CODES],
+  outcome: ['ok', ...CODES, ...WEBHOOK_OUTCOMES],
   reason: [
     ...['drain', 'slow', 'left', 'replaced', 'expired', 'shutdown', 'overload', 'client', 'poll'],
     ...['expired', 'restart', 'relay-lost', 'overflow', 'denied'],

@@ -177,6 +177,20 @@ describe('who listens to what', () => {
     expect([stage.hub.size, stage.hub.channelCount]).toEqual([0, 0])
   })
 
+  it('is shown by channel, each socket once, and by page, without what is undecided', () => {
+    const stage = new Stage()
+    const page = stage.open(['a', 'b', 'private-x'], { socketId: '1.1' })
+    const again = stage.open(['a'], { socketId: '1.1' })
+    stage.open(['a'], { socketId: '2.2' })
+    expect([...stage.hub.channels()]).toEqual(['a', 'b'])
+    expect([stage.hub.socketsOn('a'), stage.hub.socketsOn('other')]).toEqual([new Set(['1.1', '2.2']), new Set()])
+    expect([...page.subscriber.granted()]).toEqual(['a', 'b'])
+    again.subscriber.close('client')
+    expect(stage.hub.socketsOn('a')).toEqual(new Set(['1.1', '2.2']))
+    page.subscriber.close('client')
+    expect(stage.hub.socketsOn('a')).toEqual(new Set(['2.2']))
+  })
+
   it('ends for all with a time of its own to come back for each', () => {
     const stage = new Stage()
     const pages = [stage.open(['a']), stage.open(['a'])]

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { startId, startStream } from '../../src/hub/start.ts'
+import { beginsAnew, startId, startStream } from '../../src/hub/start.ts'
 import { at, historyOf, laravel } from '../support/history.ts'
 
 function start({ maxMessages = 100 } = {}) {
@@ -18,6 +18,7 @@ describe('a stream starts', () => {
       isForeign: false,
       isAhead: false,
       resume: 'fresh',
+      isPartial: false,
     })
   })
 
@@ -73,5 +74,40 @@ describe('the id of `connected`', () => {
 
   it('is none for a cursor that says nothing here: the gap that follows brings one', () => {
     expect(startId(startStream(start(), '9.9.9', ['a']), false)).toBeNull()
+  })
+})
+
+describe('a page begins anew with a channel', () => {
+  const begins = (history: ReturnType<typeof start>, id: string | null, fresh: string[] = [], channel = 'a') =>
+    beginsAnew(history, startStream(history, id, []), new Set(fresh), channel)
+
+  it('when it comes for the first time, or with a cursor that says nothing here', () => {
+    expect(begins(start(), null)).toBe(true)
+    expect(begins(start(), '2.1.1')).toBe(true)
+  })
+
+  it('when it has just joined it', () => {
+    expect(begins(start(), '1.1.2', ['a'])).toBe(true)
+    expect(begins(start(), '1.1.2', ['b'])).toBe(false)
+  })
+
+  it('and otherwise goes on with it', () => {
+    expect(begins(start(), '1.1.2')).toBe(false)
+    expect(begins(start(), '1.2.9')).toBe(false)
+  })
+
+  it('after a hole, and where this channel has lost something, but not where another has', () => {
+    const history = start({ maxMessages: 1 })
+    history.append('b', laravel('x'), at('1.1.4'), true)
+    expect(begins(history, '1.1.1')).toBe(true)
+    expect(begins(history, '1.1.1', [], 'b')).toBe(false)
+    history.addHole(at('1.5.0'), 'relay-lost')
+    expect(begins(history, '1.1.4')).toBe(true)
+    expect(begins(history, '1.5.0')).toBe(false)
+  })
+
+  it('when its cursor is of a time when a channel was undecided, unless it names what it has joined', () => {
+    expect(begins(start(), '1.1.1~1.1.3')).toBe(true)
+    expect(begins(start(), '1.1.1~1.1.3', ['b'])).toBe(false)
   })
 })

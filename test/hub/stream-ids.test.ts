@@ -10,6 +10,7 @@ const START: StreamStart = {
   isForeign: false,
   isAhead: false,
   resume: 'fresh',
+  isPartial: false,
 }
 
 describe('the ids of a stream', () => {

@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import { MemoryPresenceStore } from '../../src/presence/memory.ts'
-import { PRESENCE_TRAFFIC } from '../../src/presence/store.ts'
+import { PRESENCE_TRAFFIC, type PresenceNews } from '../../src/presence/store.ts'
 import { presenceStoreContract } from '../contract/presence-store.ts'
 import { PresenceEars } from '../support/presence-ears.ts'
 
@@ -12,6 +12,7 @@ presenceStoreContract('MemoryPresenceStore', async () => {
       ears.hear(payload)
     },
   })
-  store.start()
-  return { store, ears, close: () => store.stop() }
+  const news: PresenceNews[] = []
+  store.start({ onForgotten: () => {}, onNews: (one) => news.push(one) })
+  return { store, ears, news, close: () => store.stop() }
 })

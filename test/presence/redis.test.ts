@@ -8,7 +8,6 @@ import { withPresenceScripts } from '../../src/presence/redis-scripts.ts'
 import { PRESENCE_TRAFFIC } from '../../src/presence/store.ts'
 import { presenceStoreContract } from '../contract/presence-store.ts'
 import { atEndOfTest } from '../support/at-end.ts'
-import { freePort } from '../support/child.ts'
 import { requirePart } from '../support/parts.ts'
 import { PATIENCE_MS } from '../support/patience.ts'
 import type { PresenceEars } from '../support/presence-ears.ts'
@@ -18,9 +17,11 @@ import {
   type PresenceNodeOptions,
   SHORT_LEASE_S,
   startNode,
+  storyOf,
   user,
 } from '../support/presence-node.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
+import { startRedisCluster } from '../support/redis-cluster.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
 
 const ROOM = 'presence-room.1'
@@ -38,10 +39,11 @@ describe.runIf(requirePart('redis'))('on a real Redis', () => {
   presenceStoreContract('RedisPresenceStore', async () => {
     const redisPrefix = newPrefix()
     const ears = await openEars(server.url, redisPrefix)
-    const { store } = await startNode({ redis: server.url, redisPrefix })
+    const { store, news } = await startNode({ redis: server.url, redisPrefix })
     return {
       store,
       ears,
+      news,
       close: async () => {
         await store.stop(0)
         ears.close()
@@ -54,12 +56,7 @@ describe.runIf(requirePart('redis'))('on a real Redis', () => {
 describe.runIf(requirePart('redis'))('in a Redis Cluster', () => {
   let server: RedisServer
   beforeAll(async () => {
-    const port = String(await freePort())
-    server = await startRedis({
-      args: ['--cluster-enabled', 'yes', '--cluster-port', port, '--cluster-announce-ip', '127.0.0.1'],
-    })
-    await server.cli('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
-    await vi.waitFor(async () => expect(await server.cli('CLUSTER', 'INFO')).toContain('cluster_state:ok'), PATIENCE_MS)
+    server = await startRedisCluster()
   })
   afterAll(() => server?.close())
 
@@ -67,10 +64,11 @@ describe.runIf(requirePart('redis'))('in a Redis Cluster', () => {
     presenceStoreContract(`RedisPresenceStore with the prefix "${tag}app_"`, async () => {
       const redisPrefix = `${tag}${newPrefix()}`
       const ears = await openEars(server.url, redisPrefix)
-      const { store } = await startNode({ redisCluster: [`127.0.0.1:${server.port}`], redisPrefix })
+      const { store, news } = await startNode({ redisCluster: [`127.0.0.1:${server.port}`], redisPrefix })
       return {
         store,
         ears,
+        news,
         close: async () => {
           await store.stop(0)
           ears.close()
@@ -216,6 +214,68 @@ describe.runIf(requirePart('redis'))('RedisPresenceStore on many nodes', () => {
       await join(node, '2')
       expect(node.forgotten()).toBe(1)
       expect(await node.log.until(/no longer knew this node/)).toMatchObject({ former })
+    })
+  })
+
+  describe('says who came and who is gone', () => {
+    const toldBy = (...nodes: PresenceNode[]) => nodes.map(({ news }) => storyOf(news, ROOM))
+
+    it('to the node of the first who says so, and of the last who no longer does', async () => {
+      const [one, other] = [await start(), await start()]
+      await join(one, '7')
+      await join(other, '7')
+      await leave(one, ['7'], true)
+      await leave(other, ['7'], true)
+      expect(toldBy(one, other)).toEqual([['+7'], ['-7']])
+    })
+
+    it('to one node, when all of them find another dead', async () => {
+      const peers = [await start(), await start(), await start()]
+      const victim = await start()
+      await join(victim, '1', '2', '3')
+      await join(peers[0] as PresenceNode, '3')
+      victim.kill()
+      await takeForDead(victim)
+      await vi.waitFor(() => expect(toldBy(...peers).flat()).toEqual(['-1 -2']), PATIENCE_MS)
+      await Promise.all(peers.map(({ store }) => store.stop(0)))
+      expect(
+        toldBy(...peers)
+          .flat()
+          .sort(),
+      ).toEqual(['-1 -2', '-3'])
+      expect(toldBy(victim)).toEqual([['+1 +2 +3']])
+    })
+
+    it('again when a node comes back that was taken for dead', async () => {
+      const [peer, node] = [await start(), await start({ leaseS: 60 })]
+      await join(node, '1')
+      await takeForDead(node)
+      await vi.waitFor(() => expect(toldBy(peer)).toEqual([['-1']]), PATIENCE_MS)
+      await expect(join(node, '1')).rejects.toThrow(/say it again/)
+      await join(node, '1')
+      expect(toldBy(peer, node)).toEqual([['-1'], ['+1', '+1']])
+    })
+
+    it('also when the answer to a step was lost that Redis has taken, once', async () => {
+      const line = await startTcpProxy(server.port)
+      const node = await start({ redis: line.redisUrl, leaseS: 60, readyTimeoutMs: 300 })
+      const say = async (step: () => Promise<unknown>, isDone: () => Promise<boolean>) => {
+        line.silence('to-client')
+        await expect(step()).rejects.toMatchObject({ code: 'broker_unavailable' })
+        await vi.waitFor(async () => expect(await isDone()).toBe(true), PATIENCE_MS)
+        line.resume()
+        await vi.waitFor(step, PATIENCE_MS)
+        await step()
+      }
+      await say(
+        () => join(node, '1'),
+        async () => (await redis.exists(keys().presence(ROOM))) === 1,
+      )
+      await say(
+        () => leave(node, ['1'], true),
+        async () => (await redis.exists(keys().presence(ROOM))) === 0,
+      )
+      expect(toldBy(node)).toEqual([['+1', '-1']])
     })
   })
 

@@ -19,6 +19,7 @@ function start() {
   const ignored: [string, string][] = []
   const holes: string[] = []
   const { logger, lines } = recordingLogger()
+  const cacheable: string[] = []
   let received = 0
   const relay = new Relay({
     history: stage.history,
@@ -28,6 +29,7 @@ function start() {
     onReceived: () => {
       received += 1
     },
+    onCacheable: (channel, payload, { count }) => cacheable.push(`${channel} ${count} ${payload}`),
     onIgnored: (reason, channel) => ignored.push([reason, channel]),
     onHole: (reason) => holes.push(reason),
   })
@@ -36,7 +38,7 @@ function start() {
     count += 1
     relay.onMessage({ channel, payload: Buffer.from(payload), position: { epoch: 1, marker: 2, count }, hasId: true })
   }
-  return { stage, relay, ignored, holes, lines, hear, received: () => received }
+  return { stage, relay, ignored, holes, lines, hear, cacheable, received: () => received }
 }
 
 describe('a message', () => {
@@ -47,6 +49,15 @@ describe('a message', () => {
     await stage.flush()
     expect(broadcastsOf(outlet.frames)).toEqual([['1.2.1', 'x']])
     expect([stage.history.length, received()]).toEqual([1, 1])
+  })
+
+  it('is handed on for who comes later, on cache channels and when it is Laravel’s', () => {
+    const { hear, cacheable } = start()
+    for (const channel of ['cache-a', 'orders', 'private-cache-a', 'sse:whisper', 'cache-\u0000'])
+      hear(channel, laravel('x'))
+    hear('cache-a', '{"event":"E","data":')
+    hear('cache-a', 'i:5;')
+    expect(cacheable).toEqual([`cache-a 1 ${laravel('x')}`, `private-cache-a 3 ${laravel('x')}`])
   })
 
   it('is kept though nobody listens yet', () => {

@@ -1,5 +1,7 @@
 import { vi } from 'vitest'
 import { type AuthFailure, Engine, type EngineListener, type EngineOptions } from '../../client/src/core/engine.ts'
+import type { LinkState } from '../../client/src/core/link.ts'
+import type { TransportName } from '../../client/src/transports/transport.ts'
 import { atEndOfTest } from './at-end.ts'
 
 /** The address of the gateway in these tests. */
@@ -8,10 +10,15 @@ export const GATEWAY_URL = 'https://gateway.test/sse'
 /** A page with an engine that notes what it is told, in a window that a test can put to sleep or close. */
 export class EnginePage {
   readonly engine: Engine
+  /** What it was told last. */
+  state: LinkState = 'disconnected'
+  transport: TransportName | null = null
   /** One line per call, without the log. */
   readonly told: string[] = []
   readonly errors: Error[] = []
   readonly log: string[] = []
+  /** How long it said it would wait before each attempt. */
+  readonly retries: number[] = []
   readonly logins: (readonly AuthFailure[])[] = []
   /** What a login brings; none by itself. */
   logIn: (failures: readonly AuthFailure[]) => Promise<boolean> = async () => false
@@ -25,7 +32,21 @@ export class EnginePage {
     vi.stubGlobal('addEventListener', this.window.addEventListener.bind(this.window))
     vi.stubGlobal('removeEventListener', this.window.removeEventListener.bind(this.window))
     atEndOfTest(() => vi.unstubAllGlobals())
-    this.engine = new Engine({ url: GATEWAY_URL, ...options }, { ...this.#listener(), ...listener })
+    const own = { ...this.#listener(), ...listener }
+    this.engine = new Engine(
+      { url: GATEWAY_URL, ...options },
+      {
+        ...own,
+        onState: (state, previous) => {
+          this.state = state
+          own.onState(state, previous)
+        },
+        onTransport: (transport, reason) => {
+          this.transport = transport
+          own.onTransport(transport, reason)
+        },
+      },
+    )
   }
 
   /** Resolves when what was told is as the test wants it. */
@@ -67,9 +88,10 @@ export class EnginePage {
       onSubscribed: ({ name, members }) => note(`subscribed ${name}${members.size ? ` ${[...members.keys()]}` : ''}`),
       onRefused: ({ name }, { status, retry }) => note(`refused ${name} ${status}${retry ? ' for now' : ''}`),
       onMessage: ({ name }, { data }) => note(`message ${name} ${JSON.stringify(data)}`),
-      onJoining: ({ name }, { id }) => note(`joining ${name} ${id}`),
-      onLeaving: ({ name }, { id }) => note(`leaving ${name} ${id}`),
+      onMember: ({ name }, how, { id }) => note(`${how} ${name} ${id}`),
+      onCacheMiss: ({ name }) => note(`cache miss ${name}`),
       onGap: ({ channels, reason }) => note(`gap ${channels} ${reason}`),
+      onRetry: (delayMs) => void this.retries.push(delayMs),
       onTransport: (transport, reason) => note(`transport ${transport}: ${reason}`),
       onAuthError: (failures) => {
         this.logins.push(failures)

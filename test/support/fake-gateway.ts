@@ -302,6 +302,7 @@ class FakeFetch implements Line {
 /** As browsers do: it says neither why nor, here, that it would come back. */
 class FakeEventSource extends EventTarget implements Line {
   readonly request: FakeRequest
+  onopen: (() => void) | null = null
   onerror: (() => void) | null = null
   #lastEventId = ''
   #rest = ''
@@ -319,6 +320,8 @@ class FakeEventSource extends EventTarget implements Line {
 
   write(text: string): void {
     if (!this.request.isOpen) return
+    this.onopen?.()
+    this.onopen = null
     const blocks = (this.#rest + text).split('\n\n')
     this.#rest = blocks.pop() ?? ''
     for (const block of blocks) this.#dispatch(block)

@@ -68,6 +68,7 @@ const PAGE = `
   function join(name) {
     const channel = pusher.subscribe(name)
     channel.bind('pusher:subscription_succeeded', ({ members }) => note('subscribed ' + name + listed(members)))
+    channel.bind('pusher:cache_miss', () => note('nothing yet on ' + name))
     channel.bind('pusher:subscription_error', ({ status }) => note('refused ' + name + ' ' + status))
     channel.bind('pusher:member_added', ({ id }) => note('joining ' + name + ' ' + id))
     channel.bind('pusher:member_removed', ({ id }) => note('leaving ' + name + ' ' + id))

@@ -3,7 +3,7 @@ import { defaultConfig } from '../../src/config/config.ts'
 import { printMember } from '../../src/presence/member.ts'
 import { RedisPresenceStore } from '../../src/presence/redis.ts'
 import { RedisLease, type RedisLeaseOptions } from '../../src/presence/redis-lease.ts'
-import { PRESENCE_TRAFFIC } from '../../src/presence/store.ts'
+import { PRESENCE_TRAFFIC, type PresenceNews } from '../../src/presence/store.ts'
 import { atEndOfTest } from './at-end.ts'
 import { Log } from './log.ts'
 import { PresenceEars } from './presence-ears.ts'
@@ -14,6 +14,8 @@ export type PresenceNode = {
   readonly log: Log
   /** How often it was asked to say everything again. */
   readonly forgotten: () => number
+  /** Who came and who is gone, as it was told. */
+  readonly news: PresenceNews[]
   /** What it does when it is asked; nothing unless a test says so. */
   sayAgain: () => void
   /** What remains of it in Redis is that it was there: no goodbye, as after a SIGKILL. */
@@ -37,6 +39,7 @@ export async function startNode(options: PresenceNodeOptions): Promise<PresenceN
     store,
     log,
     forgotten: () => forgotten,
+    news: [],
     sayAgain: () => {},
     kill: () => lease.stop(),
   }
@@ -46,6 +49,7 @@ export async function startNode(options: PresenceNodeOptions): Promise<PresenceN
       forgotten += 1
       node.sayAgain()
     },
+    onNews: (news) => node.news.push(news),
   })
   await store.verify()
   return node
@@ -60,6 +64,13 @@ export async function openEars(url: string, redisPrefix: string): Promise<Presen
   const close = () => redis.disconnect()
   atEndOfTest(close)
   return Object.assign(ears, { close })
+}
+
+/** Who came (+) to a channel and who is gone (-) from it, one text each time: `+7 +8`, `-7`. */
+export function storyOf(news: readonly PresenceNews[], channel: string): string[] {
+  return news
+    .filter((one) => one.channel === channel)
+    .map(({ joined, left }) => [...joined.map((id) => `+${id}`), ...left.map((id) => `-${id}`).sort()].join(' '))
 }
 
 export const user = (id: string, info: unknown = { name: `User ${id}` }) => printMember({ id, info })

@@ -4,7 +4,13 @@ import type { Command, Io } from '../../src/cli/command.ts'
 
 export type Ran = { code: number | null; out: string; err: string }
 
-export type RunOptions = { env?: Record<string, string>; cwd?: string; input?: string }
+export type RunOptions = {
+  env?: Record<string, string>
+  cwd?: string
+  input?: string
+  /** What a person answers, question by question; nobody is there after the last one. */
+  answers?: readonly string[]
+}
 
 const MAIN = join(import.meta.dirname, '../../dist/main.js')
 
@@ -30,6 +36,7 @@ export function runProgram(args: string[], { env = {}, cwd, input = '' }: RunOpt
 /** Runs one command inside the test. */
 export async function runCommand(command: Command, argv: string[], options: RunOptions = {}): Promise<Ran> {
   let [out, err] = ['', '']
+  const answers = [...(options.answers ?? [])]
   const io: Io = {
     env: options.env ?? {},
     cwd: options.cwd ?? '.',
@@ -41,6 +48,10 @@ export async function runCommand(command: Command, argv: string[], options: RunO
       err += text
     },
     readInput: async () => options.input ?? '',
+    ask: async (question) => {
+      out += `${question}\n`
+      return answers.shift() ?? null
+    },
   }
   return { code: await command.run(argv, io), out, err }
 }

@@ -28,3 +28,9 @@ export function publishByHttp(url: string, event: unknown, change: PublishChange
   change.query?.(query)
   return ask(`${url}${path}?${query}`, { method, headers: { 'content-type': 'application/json', ...headers }, body })
 }
+
+/** Asks what Pusher's API says about channels: `/channels`, below `/apps/{id}`. */
+export function askApi(url: string, path: string, change: PublishChange = {}): Promise<Answer> {
+  const { app = LOCAL_APP } = change
+  return publishByHttp(url, null, { method: 'GET', body: '', ...change, path: `/apps/${app.id}${path}` })
+}

@@ -10,9 +10,11 @@ export type Block = {
 
 const BLOCK = /(?:<!-- runs: (\S+) -->\n)?^( *)```(\w+)\n(.*?)^ *```/gms
 
-/** The fenced blocks of client/README.md, without what indents them as parts of a list. */
-export function clientReadmeBlocks(): Block[] {
-  const text = readFileSync(join(import.meta.dirname, '../../client/README.md'), 'utf8')
+export const clientReadmeBlocks = (): Block[] => blocksOf('client/README.md')
+
+/** The fenced blocks of a document, without what indents them as parts of a list. */
+export function blocksOf(document: string): Block[] {
+  const text = readFileSync(join(import.meta.dirname, '../..', document), 'utf8')
   return [...text.matchAll(BLOCK)].map(([, runs = '', indent = '', language = '', content = '']) => ({
     language,
     runs,

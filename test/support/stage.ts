@@ -16,6 +16,8 @@ export const DENIAL: Denial = { allowed: false, status: 403, code: 'forbidden', 
 export type OpenOptions = {
   lastEventId?: string | null
   fresh?: readonly string[]
+  /** Public channels that wait for their last event. */
+  recalled?: readonly string[]
   socketId?: string
   backlogBytes?: number
   heartbeatMs?: number
@@ -96,6 +98,7 @@ export class Stage {
       options.lastEventId ?? null,
       open.map(({ name }) => name),
     )
+    const recalled = new Set(options.recalled ?? [])
     const outlet = new RecordingOutlet()
     const ended: EndReason[] = []
     const subscriber = new Subscriber({
@@ -105,6 +108,7 @@ export class Stage {
       start,
       channels,
       fresh,
+      recalled,
       heartbeatMs: options.heartbeatMs ?? 15_000,
       backlogBytes: options.backlogBytes ?? 1024 * 1024,
       hooks: {
@@ -118,7 +122,7 @@ export class Stage {
         onRevoked: (self, channel) => this.hub.leave(self, channel),
       },
     })
-    const isUndecided = channels.some(({ kind }) => kind !== 'public')
+    const isUndecided = recalled.size > 0 || channels.some(({ kind }) => kind !== 'public')
     return { subscriber, outlet, connectedId: startId(start, isUndecided), ended }
   }
 }

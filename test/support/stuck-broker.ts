@@ -1,4 +1,4 @@
-import type { Broker } from '../../src/broker/broker.ts'
+import type { Broker, Publication } from '../../src/broker/broker.ts'
 import { MemoryBroker } from '../../src/broker/memory.ts'
 import { GatewayError } from '../../src/errors.ts'
 
@@ -28,8 +28,8 @@ export class StuckBroker extends MemoryBroker implements Broker {
     await super.start(listener)
   }
 
-  override async publish(channels: readonly string[], payload: string): Promise<void> {
+  override async publishAll(publications: readonly Publication[]): Promise<void> {
     if (this.isRefusing) throw new GatewayError('broker_unavailable')
-    await super.publish(channels, payload)
+    await super.publishAll(publications)
   }
 }

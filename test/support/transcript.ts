@@ -13,7 +13,7 @@ import { Template } from './template.ts'
  * transcript does not tell is a stream that is still open, and of which nothing was left out.
  */
 export async function playTranscript(text: string): Promise<void> {
-  const gateway = await startGateway()
+  const gateway = await startGateway({ echoServerClients: [{ appId: 'c2b546dd', key: '799dbc41', mayPublish: true }] })
   try {
     await new Player(gateway).play(text)
   } finally {
@@ -180,6 +180,9 @@ class Player {
 }
 
 function sign(method: string, target: string, body: string): string {
-  const path = target.replace(/\?.*/, '')
-  return signRequest({ method, path, body, app: LOCAL_APP, now: Date.now() }).toString()
+  const [path = '', query = ''] = target.replace(/&?\{signature\}/, '').split('?')
+  const parameters = Object.fromEntries(new URLSearchParams(query))
+  const signed = signRequest({ method, path, parameters, body, app: LOCAL_APP, now: Date.now() })
+  for (const name of Object.keys(parameters)) signed.delete(name)
+  return signed.toString()
 }

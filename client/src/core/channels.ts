@@ -10,8 +10,8 @@ export type ChannelsHooks = {
   tryToken(): boolean
   /** Channels that were held are to be asked for. */
   onReleased(): void
-  /** Somebody else goes on under this identity. */
-  onReplaced(): void
+  /** The page is not to come back by itself: somebody else goes on under its identity, or its user was sent away. */
+  onSentAway(): void
 }
 
 /** The channels of the page: what it wants, what it was asked of the gateway, and what comes of that. */
@@ -69,7 +69,9 @@ export class Channels {
 
   /** For a request that is made now. */
   ask(): Parameter[] {
-    const [list, fresh, single]: [string[], string[], Parameter[]] = [[], [], []]
+    const list: string[] = []
+    const fresh: string[] = []
+    const single: Parameter[] = []
     for (const subscription of this.all.values()) {
       const { name, isFresh, isDue } = subscription
       subscription.isAsked = isDue
@@ -109,11 +111,14 @@ export class Channels {
           if (isNew) this.#changed(subscription, name, [member])
         }
         break
+      case 'cache_miss':
+        if (isThere) this.#page.onCacheMiss(subscription)
+        break
       case 'gap':
         this.#page.onGap(data as GapData)
         break
       case 'bye':
-        if (data.reason === 'replaced') this.#hooks.onReplaced()
+        if (/^(replaced|terminated)$/.test(`${data.reason}`)) this.#hooks.onSentAway()
         break
       case 'ping':
         break
@@ -137,6 +142,6 @@ export class Channels {
 
   #changed(subscription: Subscription, how: 'joining' | 'leaving', members: readonly MemberData[]): void {
     if (!subscription.isWanted) return
-    for (const member of members) this.#page[how === 'joining' ? 'onJoining' : 'onLeaving'](subscription, member)
+    for (const member of members) this.#page.onMember(subscription, how, member)
   }
 }

@@ -3,7 +3,7 @@ import type { StreamRequest, TransportName } from '../transports/transport.ts'
 import type { Page } from './listener.ts'
 
 /** Headers that EventSource may leave out: the gateway takes the CSRF token from its cookie instead. */
-const SPARE = /^(x-csrf-token|x-requested-with|accept)$/i
+const SPARE = /^(x-csrf-token|x-requested-with|accept)$/
 /** How long a page and its reloads poll before a stream is the first thing they try. */
 const REMEMBER_MS = 30 * 60_000
 /** How long they do before they see whether the path has healed. */

@@ -1,9 +1,8 @@
-import type { TransportName } from '../transports/transport.ts'
 import { Alarm } from './alarm.ts'
 import { Channels } from './channels.ts'
 import { Identity } from './identity.ts'
 import { isolate } from './isolate.ts'
-import { Link, type LinkState } from './link.ts'
+import { Link } from './link.ts'
 import type { EngineListener, EngineOptions, Page } from './listener.ts'
 import { followPage } from './page.ts'
 import type { Subscription } from './subscription.ts'
@@ -34,8 +33,8 @@ export class Engine {
     this.#channels = new Channels(this.#page, {
       tryToken: () => this.#link.tryToken(),
       onReleased: () => this.#schedule(),
-      // Two would take it from each other for ever.
-      onReplaced: () => this.#part(),
+      // Two pages would take an identity from each other for ever.
+      onSentAway: () => this.#part(),
     })
     this.#link = new Link(this.#page, this.#channels, this.#identity)
   }
@@ -43,15 +42,6 @@ export class Engine {
   /** Known from `connected` on, over every reconnect, until `disconnect`. */
   get socketId(): string | null {
     return this.#identity.proof?.socketId ?? null
-  }
-
-  get state(): LinkState {
-    return this.#link.state
-  }
-
-  /** Of the stream that is there, or was there last; null before the first. */
-  get transport(): TransportName | null {
-    return this.#link.last?.transport ?? null
   }
 
   /** ms since 1970; 0 before anything was heard. */

@@ -1,4 +1,4 @@
-import type { ConnectedData, LeaveBody, WhisperBody } from '../../../src/protocol.ts'
+import type { LeaveBody, WhisperBody } from '../../../src/protocol.ts'
 import { reasonOf, send } from '../transports/send.ts'
 import { nameOf, type Page } from './listener.ts'
 
@@ -9,10 +9,6 @@ export class Identity {
 
   constructor(page: Page) {
     this.#page = page
-  }
-
-  take({ socketId, key }: ConnectedData): void {
-    this.proof = { socketId, key }
   }
 
   whisper(words: Pick<WhisperBody, 'channel' | 'event' | 'data'>): void {

@@ -11,7 +11,7 @@ export function isolate<T extends Listener>(listener: T): T {
   }
   return new Proxy(listener, {
     get: (target, name) => {
-      const value: unknown = Reflect.get(target, name)
+      const value = target[name as keyof T] as unknown
       if (typeof value !== 'function') return value
       return (...told: unknown[]) => {
         try {

@@ -5,7 +5,7 @@ import type { Channels } from './channels.ts'
 import { Choice } from './choice.ts'
 import type { Identity } from './identity.ts'
 import { nameOf, type Page } from './listener.ts'
-import { DRIFT_MS, PULSE_MS, startPulse } from './pulse.ts'
+import { DRIFT_MS, startPulse } from './pulse.ts'
 import { Pace } from './retry.ts'
 import { type Frame, Stream, type StreamOwner } from './stream.ts'
 
@@ -22,7 +22,7 @@ const STABLE_MS = 10_000
 /** Refusals that have nothing to do with what was asked for. */
 const MAY_PASS = [408, 425, 429]
 const MAX_REFUSALS = 5
-const NO_GATEWAY = 'this is not the gateway; set `url` (or `wsHost`) to its base address'
+const NO_GATEWAY = "this is not the gateway; `url` must be the gateway's base address"
 
 /**
  * Keeps one stream to the gateway, whatever happens to it. A new request is made beside the stream that is there and
@@ -56,12 +56,12 @@ export class Link implements StreamOwner {
   }
 
   get isOpen(): boolean {
-    return this.#stopPulse !== null
+    return !!this.#stopPulse
   }
 
   /** Asks for what is wanted now. While it waits for its next attempt, that attempt asks for it. */
   open(): void {
-    if (this.#stopPulse === null) {
+    if (!this.#stopPulse) {
       this.#isWell()
       this.pace.succeeded()
       this.#stopPulse = startPulse(
@@ -89,17 +89,16 @@ export class Link implements StreamOwner {
     const [live, next] = [this.#live, this.#next]
     if (this.#isWaiting) this.#askIn(this.pace.leastMs(Math.random() * 1000))
     else if (
-      next === null
-        ? live !== null && now - live.heardAt > live.heartbeatMs + DRIFT_MS
-        : next.transport === 'poll' && now - next.openedAt > POLL_OVERDUE_MS
+      next
+        ? next.transport === 'poll' && now - next.openedAt > POLL_OVERDUE_MS
+        : live && now - live.heardAt > live.heartbeatMs + DRIFT_MS
     )
       this.#ask()
   }
 
   /** The CSRF token in the cookie was refused. True when fetch brings another one from now on. */
   tryToken(): boolean {
-    const names = Object.keys(nameOf(this.#page).headers)
-    const isNew = this.last?.transport === 'eventsource' && names.some((name) => /^x-csrf-token$/i.test(name))
+    const isNew = this.last?.transport === 'eventsource' && 'x-csrf-token' in nameOf(this.#page).headers
     this.choice.needsToken ||= isNew
     return isNew
   }
@@ -116,7 +115,7 @@ export class Link implements StreamOwner {
     if (transport !== 'poll') choice.learn(false)
     if (transport !== last?.transport) this.#page.onTransport(transport, choice.reason(transport))
     this.#page.log(`connected as ${data.socketId} (${transport}, ${data.resume})`)
-    this.#identity.take(data)
+    this.#identity.proof = { socketId: data.socketId, key: data.key }
     if (data.resume !== 'ok') for (const subscription of this.#channels.all.values()) subscription.lapse()
     this.#turn('connected')
   }
@@ -157,7 +156,7 @@ export class Link implements StreamOwner {
   }
 
   get #isWaiting(): boolean {
-    return this.#retry.isSet || this.#next?.isFailing === true
+    return this.#retry.isSet || !!this.#next?.isFailing
   }
 
   #ask(isTrial = false): void {
@@ -169,7 +168,7 @@ export class Link implements StreamOwner {
     this.#wasUrgent = this.#channels.isUndecided
     this.#next = new Stream({ ...nameOf(this.#page), parameters }, isTrial, this.#wasUrgent ? 0 : POLL_WAIT_S, this)
     const { transport } = this.#next
-    this.#page.log(`asking (${transport})`)
+    this.#page.log(`asking by ${transport}`)
     if (transport !== 'poll') return
     // One poll is in flight, and nothing beside it.
     this.#live?.close()
@@ -190,7 +189,7 @@ export class Link implements StreamOwner {
     this.#page.log(`ended: ${bye?.reason}`)
     if (Date.now() - openedAt >= STABLE_MS) this.pace.succeeded()
     // The attempt that is on its way already takes over.
-    if (this.#next === null) this.#retryLater(bye?.retryAfterMs)
+    if (!this.#next) this.#retryLater(bye?.retryAfterMs)
   }
 
   // The gateway, or something before it, refuses these channels as a whole. Only what was never granted can be at fault:
@@ -198,14 +197,14 @@ export class Link implements StreamOwner {
   #refused({ status = 0, message = NO_GATEWAY }: StreamEnd, isTold: boolean, isFinal: boolean): void {
     if (isTold) {
       this.#page.onError(new Error(`${this.#page.url}/stream answered with ${status}: ${message}`))
-      this.#channels.refuse({ status, code: 'refused', message, retry: status !== 401 && status !== 419 })
+      this.#channels.refuse({ status, code: 'refused', message, retry: !isFinal })
     }
-    if (isFinal && this.#live === null) this.close('failed')
+    if (isFinal && !this.#live) this.close('failed')
   }
 
   async #askForLogin(end: StreamEnd, status: number): Promise<void> {
     if (this.#login === 'waiting') return
-    if (this.#login === null) {
+    if (!this.#login) {
       this.#login = 'waiting'
       const isNew = await this.#page.onAuthError([{ channel: '*', status }])
       if (this.#login !== 'waiting' || !this.isOpen) return
@@ -220,14 +219,18 @@ export class Link implements StreamOwner {
 
   // Where there is still a stream, only what was to replace it has failed.
   #retryLater(floorMs?: number): void {
-    if (this.#live === null && this.state !== 'connecting') this.#turn('reconnecting')
-    this.#askIn(this.pace.failed(floorMs))
+    const delayMs = this.pace.failed(floorMs)
+    // Before anybody hears of it, who may disconnect then.
+    this.#askIn(delayMs)
+    if (this.#live) return
+    if (this.state !== 'connecting') this.#turn('reconnecting')
+    this.#page.onRetry(delayMs)
   }
 
   #watch(): void {
     const live = this.#live
-    // Clocks are compared, never beats counted: a hidden page gets few of them.
-    if (live !== null && Date.now() - live.heardAt >= 2 * live.heartbeatMs + PULSE_MS) {
+    // Clocks are compared, never beats counted: a hidden page gets few of them. The next look may be a beat away.
+    if (live && Date.now() - live.heardAt >= 2 * live.heartbeatMs) {
       live.close()
       this.pace.succeeded()
       this.#lost(live)

@@ -10,7 +10,7 @@ export type EngineOptions = {
   readonly url: string
   readonly transport?: 'auto' | TransportName | null | undefined
   readonly withCredentials?: boolean | null | undefined
-  /** Read for every request. */
+  /** Read for every request. Their names are in lower case. */
   readonly headers?: () => Headers
   /** Keeps a stream open while there is no channel, for its socket id. */
   readonly keepAlive?: boolean | null | undefined
@@ -29,10 +29,13 @@ export type EngineListener = {
   onSubscribed(subscription: Subscription): void
   onRefused(subscription: Subscription, refusal: Refusal): void
   onMessage(subscription: Subscription, message: BroadcastData): void
-  onJoining(subscription: Subscription, member: MemberData): void
-  onLeaving(subscription: Subscription, member: MemberData): void
+  onMember(subscription: Subscription, how: 'joining' | 'leaving', member: MemberData): void
+  /** Nothing was broadcast on this cache channel yet, or it is forgotten. */
+  onCacheMiss(subscription: Subscription): void
   onGap(gap: GapData): void
   onTransport(transport: TransportName, reason: string): void
+  /** There is no stream; the next attempt is made after this time. */
+  onRetry(delayMs: number): void
   /** A login is missing. True when there are new headers to try; asked once per batch. */
   onAuthError(failures: readonly AuthFailure[]): Promise<boolean>
   onError(error: Error): void

@@ -1,6 +1,6 @@
 import { Alarm } from './alarm.ts'
 
-export const PULSE_MS = 5000
+const PULSE_MS = 5000
 /** A beat that is this late comes after a sleep, and before what arrived meanwhile is read. */
 export const DRIFT_MS = 2000
 /** So long what has arrived during a sleep may take to be read. */

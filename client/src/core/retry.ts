@@ -1,6 +1,8 @@
-const FIRST_MS = 1000
 /** Not sooner than this the first time: what ends streams by mistake would be asked in a circle. */
 const LEAST_MS = 100
+const FIRST_SPREAD_MS = 900
+/** The longest wait is twice this before the second attempt, and doubles from there. */
+const GROWTH_MS = 2000
 const CAP_MS = 30_000
 /** However long the gateway, or something before it, wants to be left alone. */
 const LONGEST_FLOOR_MS = 3_600_000
@@ -12,8 +14,7 @@ const PAUSE_MS = 1000
  * same gateway must not come back together. Of the policies that were simulated this one had the lowest peak.
  */
 export function retryDelayMs(attempt: number, random: () => number = Math.random): number {
-  if (attempt === 0) return LEAST_MS + random() * (FIRST_MS - LEAST_MS)
-  return random() * Math.min(CAP_MS, 2 * FIRST_MS * 2 ** attempt)
+  return attempt ? random() * Math.min(CAP_MS, GROWTH_MS * 2 ** attempt) : LEAST_MS + random() * FIRST_SPREAD_MS
 }
 
 /** When the next request may go out. */
@@ -35,17 +36,18 @@ export class Pace {
   /** How long to wait after a failure, and no less than the gateway has asked for. */
   failed(floorMs = 0): number {
     this.#failedAt = Date.now()
-    this.#floorMs = floorMs > 0 ? Math.min(floorMs, LONGEST_FLOOR_MS) * (1 + Math.random() / 4) : 0
+    this.#floorMs = floorMs > 0 ? Math.min(floorMs, LONGEST_FLOOR_MS) : 0
     return this.leastMs(retryDelayMs(this.#attempt++))
   }
 
   /** `delayMs`, or longer when that would be too soon. */
   leastMs(delayMs = 0, pauseMs = PAUSE_MS): number {
-    return Math.max(delayMs, rest(pauseMs, this.#askedAt), rest(this.#floorMs, this.#failedAt))
+    const now = Date.now()
+    // A clock that was set back makes nobody wait longer.
+    return Math.max(
+      delayMs,
+      pauseMs - Math.max(0, now - this.#askedAt),
+      this.#floorMs - Math.max(0, now - this.#failedAt),
+    )
   }
-}
-
-// A clock that was set back makes nobody wait longer.
-function rest(pauseMs: number, since: number): number {
-  return pauseMs - Math.max(0, Date.now() - since)
 }

@@ -34,6 +34,9 @@ const OPEN_TIMEOUT_MS = 10_000
 /** What a poll may take to be answered. */
 const POLL_TIMEOUT_MS = 40_000
 
+/** The page was told of it. */
+let isWarned = false
+
 /** One request and its answer, a stream or one long-poll; and what can be learnt when its `connected` does not come. */
 export class Stream {
   readonly transport: TransportName
@@ -56,6 +59,7 @@ export class Stream {
   readonly #patience = new Alarm()
   readonly #deadline = new Alarm()
   #probe: Close | null = null
+  #isAnswered = false
 
   /** `waitS`: how long a poll may wait for news. */
   constructor(request: StreamRequest, isTrial: boolean, waitS: number, owner: StreamOwner) {
@@ -64,17 +68,21 @@ export class Stream {
     this.#isTrial = isTrial
     this.#owner = owner
     this.transport = choice.transport(request, isTrial)
-    pace.asked()
     const isPoll = this.transport === 'poll'
     const more: Parameter[] = isPoll ? asPoll(waitS) : []
     const open = this.transport === 'eventsource' ? eventSource : fetchStream
     this.#close = open(
       { ...request, parameters: [...request.parameters, ...more] },
       {
+        onAnswer: () => {
+          this.#isAnswered = true
+        },
         onFrame: (name, data, id) => this.#receive(name, data, id),
         onEnd: (end) => (this.isConnected ? owner.onEnd(this, end) : this.#ended(end)),
       },
     )
+    // The next may not come sooner because this one was slow to leave.
+    pace.asked()
     this.#failIn(isPoll ? POLL_TIMEOUT_MS : OPEN_TIMEOUT_MS)
     // A path that has held streams back before is not probed again for that.
     if (isTrial) this.#patience.set(PATIENCE_MS, () => this.#isHeldBack())
@@ -143,16 +151,17 @@ export class Stream {
   // For nothing, with an end: no channel, so nobody is asked for a login. It has the status that EventSource does not tell.
   #ask(onSeen: (isWell: boolean, end: StreamEnd) => void): void {
     let isWell = false
-    this.#owner.pace.asked()
     this.#probe = fetchStream(
       { ...this.#request, parameters: [['channels', ''], ...asPoll(0)] },
       {
+        onAnswer: () => {},
         onFrame: (name) => {
           isWell ||= name === 'connected'
         },
         onEnd: (end) => onSeen(isWell, end),
       },
     )
+    this.#owner.pace.asked()
   }
 
   #isHeldBack(): void {
@@ -162,7 +171,10 @@ export class Stream {
   }
 
   #failIn(delayMs: number): void {
-    this.#deadline.set(delayMs, () => this.#fail({}))
+    this.#deadline.set(delayMs, () => {
+      if (!this.#isAnswered) warnOfLimit(this.#request.url, delayMs)
+      this.#fail({})
+    })
   }
 
   #fail(end: StreamEnd): void {
@@ -179,4 +191,13 @@ export class Stream {
 
 function asPoll(waitS: number): Parameter[] {
   return Object.entries({ mode: 'poll', wait: `${waitS}` })
+}
+
+// What waits for a free connection looks like this, and nothing else in the page says why.
+function warnOfLimit(url: string, waitedMs: number): void {
+  if (isWarned) return
+  isWarned = true
+  console.warn(
+    `${url} has not answered in ${waitedMs / 1000} s: over HTTP/1.1 a browser allows six streams, over HTTP/2 many (nginx/gateway.conf)`,
+  )
 }

@@ -48,7 +48,8 @@ export class Subscription {
 
   /** It is granted; takes the list as it is now, and returns who has come and who has gone. */
   granted({ members = [], count = members.length, me, sharedSecret }: SubscribedData): Difference {
-    const [before, wasCut] = [this.members, this.#isCut]
+    const before = this.members
+    const wasCut = this.#isCut
     this.members = new Map(members.map((member) => [member.id, member]))
     this.count = count
     this.me = me ?? null

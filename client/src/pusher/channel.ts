@@ -9,7 +9,7 @@ export class Channel extends Dispatcher {
   readonly name: string
   readonly pusher: SsePusher
   readonly subscriptionCancelled = false
-  /** It was left, and is there again only for those who listen. */
+  /** @internal It was left, and is there again only for those who listen. */
   isRevived = false
 
   constructor(name: string, pusher: SsePusher) {
@@ -19,11 +19,11 @@ export class Channel extends Dispatcher {
   }
 
   get subscribed(): boolean {
-    return this.#subscription?.status === 'subscribed'
+    return this.#status === 'subscribed'
   }
 
   get subscriptionPending(): boolean {
-    return this.#subscription?.status === 'pending'
+    return this.#status === 'pending'
   }
 
   /** Whispers to the others. False when the channel is not there yet: then nobody hears it. */
@@ -34,7 +34,7 @@ export class Channel extends Dispatcher {
     return this.pusher.send_event(event, data, this.name)
   }
 
-  /** Becomes what the engine knows. */
+  /** @internal Becomes what the engine knows. */
   take(_subscription: Subscription): void {}
 
   /** What those who are told of the subscription get. */
@@ -44,7 +44,7 @@ export class Channel extends Dispatcher {
 
   protected override onBind(name: string | null): void {
     // After a leave, hook packages go on listening on the object they have.
-    if (!this.#subscription) {
+    if (!this.#status) {
       this.isRevived = true
       this.pusher.channels.join(this)
     }
@@ -56,14 +56,16 @@ export class Channel extends Dispatcher {
     if (isLast && this.isRevived) this.pusher.channels.leave(this)
   }
 
-  get #subscription(): Subscription | undefined {
-    return this.pusher.channels.subscription(this)
+  /** None when it was left. */
+  get #status(): Subscription['status'] | undefined {
+    return this.pusher.channels.subscription(this)?.status
   }
 }
 
 export class PresenceChannel extends Channel {
   readonly members = new Members()
 
+  /** @internal */
   override take(subscription: Subscription): void {
     this.members.take(subscription)
   }

@@ -9,28 +9,22 @@ export class Channels {
   /** A channel that was left is another object than the one in its place; both may be listened to. */
   readonly #held = new Set<Channel>()
 
+  /** @internal */
   constructor(engine: Engine) {
     this.#engine = engine
   }
 
-  find(name: string): Channel | undefined {
-    return this.channels[name]
-  }
-
-  all(): Channel[] {
-    return Object.values(this.channels)
-  }
-
-  /** All that stand for a channel now. */
+  /** @internal All that stand for a channel now. */
   holders(name: string): Channel[] {
     return [...this.#held].filter((channel) => channel.name === name)
   }
 
-  /** None when the channel was left. */
+  /** @internal None when the channel was left. */
   subscription(channel: Channel): Subscription | undefined {
     return this.#held.has(channel) ? this.#engine.subscription(channel.name) : undefined
   }
 
+  /** @internal */
   join(channel: Channel): void {
     const { name } = channel
     this.#held.add(channel)
@@ -38,6 +32,7 @@ export class Channels {
     channel.take(this.#engine.join(name))
   }
 
+  /** @internal */
   leave(channel: Channel): void {
     const { name } = channel
     if (!this.#held.delete(channel)) return

@@ -21,6 +21,7 @@ export class Connection extends Dispatcher {
   readonly #engine: Engine
   readonly #unavailable = new Alarm()
 
+  /** @internal */
   constructor(engine: Engine) {
     super()
     this.#engine = engine
@@ -35,6 +36,7 @@ export class Connection extends Dispatcher {
     return this.#engine.lastEventAt
   }
 
+  /** @internal */
   turn(status: LinkState): void {
     this.status = status
     this.#unavailable.clear()
@@ -44,6 +46,7 @@ export class Connection extends Dispatcher {
     this.emit('status')
   }
 
+  /** @internal */
   use(transport: TransportName, reason: string): void {
     this.transport = transport
     this.reason = reason

@@ -17,7 +17,10 @@ export function unseal(data: unknown, secret: string | null, nacl: Nacl | null |
     const { ciphertext, nonce } = data as Record<'ciphertext' | 'nonce', string>
     bytes = (nacl as Nacl).secretbox.open(decode(ciphertext), decode(nonce), decode(secret as string))
   } catch {}
-  if (bytes === null) throw new Error(`${what} could not be decrypted`)
+  if (bytes === null)
+    throw new Error(
+      `${what} could not be decrypted: was Laravel's master key changed? Reload, or disconnect() and connect()`,
+    )
   const text = new TextDecoder().decode(bytes)
   try {
     return JSON.parse(text)

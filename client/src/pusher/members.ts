@@ -17,7 +17,7 @@ export class Members {
     for (const id of Object.keys(this.members)) callback(this.get(id))
   }
 
-  /** Becomes what the engine knows. */
+  /** @internal Becomes what the engine knows. */
   take({ members, count, me }: Subscription): void {
     // Not by assignment: `__proto__` is an id like any other.
     this.members = Object.fromEntries([...members.values()].map(({ id, info }) => [id, info]))

@@ -23,7 +23,7 @@ export type PusherOptions = Optional<{
   bearerToken: string
   /** Default: `window.Laravel.csrfToken`, else the page's `<meta name="csrf-token">`. */
   csrfToken: string
-  auth: Optional<{ headers: Optional<Record<string, string>> }>
+  auth: Optional<{ headers: Optional<Record<string, string>>; params: Optional<Record<string, unknown>> }>
   channelAuthorization: Optional<{
     headers: Optional<Record<string, string>>
     /** Asked for every request. */
@@ -66,13 +66,16 @@ export function isDebugging({ debug }: PusherOptions): boolean {
 }
 
 /** What cannot work here and why; empty when there is nothing of that kind. */
-export function misunderstanding({ authorizer, authEndpoint, channelAuthorization }: PusherOptions): string {
+export function misunderstanding({ authorizer, authEndpoint, auth, channelAuthorization }: PusherOptions): string {
   const { endpoint, customHandler } = { ...channelAuthorization } as Record<string, unknown>
-  const given = [
-    authorizer && 'authorizer',
-    authEndpoint && authEndpoint !== '/broadcasting/auth' && 'authEndpoint',
-    customHandler && 'channelAuthorization.customHandler',
-    endpoint && 'channelAuthorization.endpoint',
-  ].filter(Boolean)
+  const [param] = Object.keys({ ...auth?.params })
+  const unused = {
+    authorizer,
+    authEndpoint: authEndpoint !== '/broadcasting/auth' && authEndpoint,
+    'auth.params': param,
+    'channelAuthorization.customHandler': customHandler,
+    'channelAuthorization.endpoint': endpoint,
+  }
+  const given = Object.entries(unused).flatMap(([name, value]) => (value ? name : []))
   return given[0] ? `${given.join(', ')}: not used; the gateway asks Laravel (--auth-endpoint)` : ''
 }

@@ -38,7 +38,14 @@ export class SsePusher extends Dispatcher {
     this.#url = gatewayUrl(this.options)
     this.#isDebugging = isDebugging(this.options)
     this.#login = new Login(this.options)
-    this.#engine = this.#createEngine()
+    const { withCredentials, url, wsHost } = this.options
+    const own = {
+      url: this.#url,
+      // Where Reverb stood on another port or host, private channels worked: the page's own origin asked for them.
+      withCredentials: withCredentials ?? !!(wsHost && !url),
+      headers: () => this.#login.headers(),
+    }
+    this.#engine = new Engine({ ...this.options, ...own }, this.#listener())
     this.connection = new Connection(this.#engine)
     this.channels = new Channels(this.#engine)
     const warning = misunderstanding(this.options)
@@ -61,11 +68,11 @@ export class SsePusher extends Dispatcher {
   }
 
   channel(name: string): Channel | undefined {
-    return this.channels.find(name)
+    return this.channels.channels[name]
   }
 
   allChannels(): Channel[] {
-    return this.channels.all()
+    return Object.values(this.channels.channels)
   }
 
   /** Listens again after `disconnect`, to the channels it had. */
@@ -97,17 +104,6 @@ export class SsePusher extends Dispatcher {
     return new (name.startsWith('presence-') ? PresenceChannel : Channel)(name, this)
   }
 
-  #createEngine(): Engine {
-    const { withCredentials, url, wsHost } = this.options
-    const own = {
-      url: this.#url,
-      // Where Reverb stood on another port or host, private channels worked: the page's own origin asked for them.
-      withCredentials: withCredentials ?? !!(wsHost && !url),
-      headers: () => this.#login.headers(),
-    }
-    return new Engine({ ...this.options, ...own }, this.#listener())
-  }
-
   #listener(): EngineListener {
     return {
       onState: (state) => this.connection.turn(state),
@@ -115,10 +111,13 @@ export class SsePusher extends Dispatcher {
       onRefused: (subscription, { status, message: error, code, retry }) =>
         this.#tell(subscription, 'pusher:subscription_error', { type: 'AuthError', error, status, code, retry }),
       onMessage: (subscription, message) => this.#take(subscription, message),
-      onJoining: (subscription, member) => this.#tell(subscription, 'pusher:member_added', member),
-      onLeaving: (subscription, member) => this.#tell(subscription, 'pusher:member_removed', member),
+      onMember: (subscription, how, member) =>
+        this.#tell(subscription, how === 'joining' ? 'pusher:member_added' : 'pusher:member_removed', member),
+      onCacheMiss: (subscription) => this.#tell(subscription, 'pusher:cache_miss', ''),
       onGap: (gap) => this.#gap(gap),
       onTransport: (transport, reason) => this.connection.use(transport, reason),
+      // Whole seconds as in pusher-js, but never none.
+      onRetry: (delayMs) => this.connection.emit('connecting_in', Math.ceil(delayMs / 1000)),
       onAuthError: (failures) => this.#login.renew(failures),
       onError: (error) => this.#report(error),
       log: (line) => this.#log(line),

@@ -11,6 +11,7 @@ const NAMES: Readonly<Record<FrameName | 'message', 1>> = {
   joining: 1,
   leaving: 1,
   revoked: 1,
+  cache_miss: 1,
   ping: 1,
   gap: 1,
   bye: 1,
@@ -31,6 +32,7 @@ export const eventSource: Transport = (request, listener) => {
       listener.onFrame(name, data, id)
     })
   }
+  source.onopen = listener.onAnswer
   source.onerror = () => {
     source.close()
     listener.onEnd({})

@@ -23,9 +23,11 @@ async function read(request: StreamRequest, signal: AbortSignal, listener: Trans
     ? // A form: JSON to another origin would be asked about beforehand.
       send(`${request.url}/stream`, request, { ...init, method: 'POST', body: formOf(request) })
     : send(addressOf(request), request, init))
+  listener.onAnswer()
   const { status, headers, body } = answer
   if (status !== 200) {
-    const retryAfterMs = Number(headers.get('retry-after')) * 1000 || undefined
+    // In whole seconds, and the same for all who were refused: they must not come back together.
+    const retryAfterMs = Number(headers.get('retry-after')) * (1000 + Math.random() * 250) || undefined
     return { status, retryAfterMs, message: await reasonOf(answer) }
   }
   if (!/^text\/event-stream\b/i.test(`${headers.get('content-type')}`)) return { status }

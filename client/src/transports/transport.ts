@@ -24,6 +24,8 @@ export type StreamEnd = {
 }
 
 export type TransportListener = {
+  /** The head of an answer is there. */
+  onAnswer(): void
   /** `id` is empty when the frame carries none. */
   onFrame(event: string, data: string, id: string): void
   /** Called once, and never after `close`. */

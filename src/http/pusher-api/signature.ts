@@ -26,6 +26,7 @@ export type RequestToVerify = {
   readonly query: string
   /** The raw bytes of the body. */
   readonly body: string | Buffer
+  /** An application with several keys is here several times. */
   readonly apps: readonly AppCredentials[]
   /** ms since 1970. */
   readonly now: number
@@ -52,12 +53,10 @@ export function signRequest({ method, path, parameters = {}, body, app, now }: R
 /** Whether one of our applications has signed this request, and lately. */
 export function verifyRequest({ method, path, query, body, apps, now }: RequestToVerify): Verdict {
   const parameters = parseQuery(query)
-  if (parameters === null) return refuse('A parameter is given twice.')
-  const app = apps.find(({ id }) => path.startsWith(`/apps/${id}/`))
+  if (parameters === null) return refuse("A parameter is given twice, or one of the signature's own as a list.")
+  const app = findApp(apps, path, parameters.get('auth_key') ?? '')
   // The same sentence for both: who knocks without a key shall not learn which applications exist.
-  if (app === undefined || !isEqual(parameters.get('auth_key') ?? '', app.key)) {
-    return refuse('No application has this id and this auth_key.')
-  }
+  if (app === undefined) return refuse('No application has this id and this auth_key.')
   if (parameters.get('auth_version') !== '1.0') return refuse('auth_version must be 1.0.')
   const timestamp = parameters.get('auth_timestamp') ?? ''
   if (!/^\d{1,12}$/.test(timestamp)) return refuse('auth_timestamp must be a number of seconds since 1970.')
@@ -68,7 +67,9 @@ export function verifyRequest({ method, path, query, body, apps, now }: RequestT
   if (body.length > 0 && digest === undefined) return refuse('body_md5 is missing.')
   if (digest !== undefined && !isEqual(digest, md5(body))) return refuse('body_md5 does not fit the body.')
   const signature = parameters.get('auth_signature') ?? ''
-  if (!isEqual(signature, hmac(app.secret, textToSign(method, path, parameters)))) {
+  const isSigned = (signed: string) => isEqual(signature, hmac(app.secret, textToSign(method, signed, parameters)))
+  // SDKs sign the path before their HTTP client encodes what is in it: a user called `ada lovelace`.
+  if (!isSigned(path) && !isSigned(decoded(path))) {
     return refuse('auth_signature is wrong; do app secret and address agree on both sides?')
   }
   return { ok: true, app }
@@ -78,19 +79,39 @@ function refuse(why: string): Verdict {
   return { ok: false, why }
 }
 
-/** Names in lower case; null when a name comes twice, because then nobody knows which one was meant. */
-function parseQuery(query: string): Map<string, string> | null {
+/**
+ * Names in lower case; null when a name comes twice, because then nobody knows which one was meant. A list, as PHP
+ * writes it, `info[]=a&info[]=b` or `info[0]=a&info[1]=b`, is one value with commas.
+ */
+export function parseQuery(query: string): Map<string, string> | null {
   const parameters = new Map<string, string>()
   const arrays = new Set<string>()
   for (const [written, value] of new URLSearchParams(query)) {
     const [, name = '', index] = /^(.*?)(\[\d*\])?$/s.exec(written.toLowerCase()) ?? []
     const before = parameters.get(name)
+    if (index !== undefined && OWN.test(name)) return null
     if (before !== undefined && (index === undefined || !arrays.has(name))) return null
     if (index !== undefined) arrays.add(name)
     // [pusher-http-php Pusher::array_implode] An array is signed as one value with commas.
     parameters.set(name, before === undefined ? value : `${before},${value}`)
   }
   return parameters
+}
+
+const OWN = /^(auth_|body_md5$)/
+
+// All keys are compared, wherever the right one is.
+function findApp(apps: readonly AppCredentials[], path: string, key: string): AppCredentials | undefined {
+  const found = apps.filter((app) => isEqual(key, app.key))
+  return found.find(({ id }) => path.startsWith(`/apps/${id}/`))
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return path
+  }
 }
 
 function textToSign(method: string, path: string, parameters: ReadonlyMap<string, string>): string {

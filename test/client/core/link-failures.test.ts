@@ -24,10 +24,10 @@ describe.each(['eventsource', 'fetch'] as const)('what goes wrong with a request
   it.each([500, 502, 503, 504, 408, 425, 429])('comes back from a %i', async (status) => {
     const { gateway, page } = start(via, (request) => request.refuse(status))
     await pass(20_000)
-    expect(page.engine.state).toBe('connecting')
+    expect(page.state).toBe('connecting')
     gateway.script = (request) => request.welcome()
     await gateway.live(60_000)
-    expect(page.engine.state).toBe('connected')
+    expect(page.state).toBe('connected')
     expect(page.errors).toEqual([])
   })
 
@@ -36,7 +36,7 @@ describe.each(['eventsource', 'fetch'] as const)('what goes wrong with a request
     await pass(60_000)
     gateway.script = (request) => request.welcome()
     await pass(31_000)
-    expect(page.engine.state).toBe('connected')
+    expect(page.state).toBe('connected')
   })
 
   it('gives up a request that was not answered within 10 seconds', async () => {
@@ -48,7 +48,7 @@ describe.each(['eventsource', 'fetch'] as const)('what goes wrong with a request
     expect(first?.isOpen).toBe(false)
     gateway.script = (request) => request.welcome()
     await pass(12_000)
-    expect(page.engine.state).toBe('connected')
+    expect(page.state).toBe('connected')
   })
 
   it('does not come back before it was asked to, not even when the page is woken', async () => {
@@ -63,7 +63,33 @@ describe.each(['eventsource', 'fetch'] as const)('what goes wrong with a request
     expect(gateway.of('stream').length).toBe(1)
     gateway.script = (request) => request.welcome()
     await pass(10_000)
-    expect(page.engine.state).toBe('connected')
+    expect(page.state).toBe('connected')
+  })
+
+  it('comes back after a `bye` at the very time it was given: the gateway spreads these itself', async () => {
+    const { gateway, page } = start(via, (request) => request.welcome())
+    await gateway.live(20_000)
+    gateway.last().bye('drain', 4000).end()
+    await pass(3999)
+    expect([gateway.requests.length, page.retries]).toEqual([1, [4000]])
+    await pass(1)
+    expect(gateway.requests).toHaveLength(2)
+  })
+
+  it('asks for nothing more when the page disconnects at the word that the stream is lost', async () => {
+    const gateway = new FakeGateway((request) => request.welcome())
+    if (via === 'fetch') gateway.withoutEventSource()
+    const page: EnginePage = new EnginePage(
+      {},
+      { onState: (state) => state === 'reconnecting' && page.engine.disconnect() },
+    )
+    page.engine.join('orders')
+    await pass()
+    gateway.last().cut()
+    await pass(60_000)
+    expect(gateway.requests).toHaveLength(1)
+    expect(page.state).toBe('disconnected')
+    expect(vi.getTimerCount()).toBe(0)
   })
 
   it.each([
@@ -73,7 +99,7 @@ describe.each(['eventsource', 'fetch'] as const)('what goes wrong with a request
   ])('tries five times after %s, then has failed until it is told to connect', async (_what, script) => {
     const { gateway, page } = start(via, script)
     await pass(10 * 60_000)
-    expect(page.engine.state).toBe('failed')
+    expect(page.state).toBe('failed')
     expect(gateway.of('stream').length).toBe(5)
     expect(page.errors).toHaveLength(1)
     expect(page.errors[0]?.message).toContain(`${GATEWAY_URL}/stream answered with`)
@@ -93,7 +119,7 @@ describe.each(['eventsource', 'fetch'] as const)('what goes wrong with a request
     const { page } = start(via, (request) => request.html())
     await pass(5000)
     expect(page.errors.map(({ message }) => message)).toEqual([
-      'https://gateway.test/sse/stream answered with 200: this is not the gateway; set `url` (or `wsHost`) to its base address',
+      "https://gateway.test/sse/stream answered with 200: this is not the gateway; `url` must be the gateway's base address",
     ])
   })
 
@@ -102,7 +128,7 @@ describe.each(['eventsource', 'fetch'] as const)('what goes wrong with a request
     page.logIn = async () => true
     await pass(60_000)
     expect(page.logins).toEqual([[{ channel: '*', status }]])
-    expect(page.engine.state).toBe('failed')
+    expect(page.state).toBe('failed')
     expect(gateway.of('stream').length).toBe(2)
     expect(vi.getTimerCount()).toBe(0)
   })
@@ -115,12 +141,12 @@ describe.each(['eventsource', 'fetch'] as const)('what goes wrong with a request
       return true
     }
     await pass(5000)
-    expect(page.engine.state).toBe('connected')
+    expect(page.state).toBe('connected')
     isLoggedIn = false
     gateway.last().cut()
     await pass(10_000)
     expect(page.logins).toHaveLength(2)
-    expect(page.engine.state).toBe('connected')
+    expect(page.state).toBe('connected')
   })
 
   it('asks nothing while it waits for the login', async () => {
@@ -150,7 +176,7 @@ describe.each(['eventsource', 'fetch'] as const)('what goes wrong with a request
     gateway.script = (request) => request.welcome()
     done(true)
     await pass(5000)
-    expect(page.engine.state).toBe('connected')
+    expect(page.state).toBe('connected')
     expect(page.told).toContain('subscribed invoices')
   })
 
@@ -163,7 +189,7 @@ describe.each(['eventsource', 'fetch'] as const)('what goes wrong with a request
     page.engine.join('invoices')
     await gateway.live(60_000)
     expect(live.isOpen).toBe(true)
-    expect(page.engine.state).toBe('connected')
+    expect(page.state).toBe('connected')
     expect(page.logins).toHaveLength(1)
     expect(page.told.filter((line) => line.startsWith('refused'))).toEqual(['refused invoices 401'])
   })
@@ -174,7 +200,7 @@ describe.each(['eventsource', 'fetch'] as const)('what goes wrong with a request
       throw new Error('The login page is away.')
     }
     await pass(5000)
-    expect(page.engine.state).toBe('failed')
+    expect(page.state).toBe('failed')
     expect(page.errors.map(({ message }) => message)).toContain('The login page is away.')
   })
 
@@ -185,7 +211,7 @@ describe.each(['eventsource', 'fetch'] as const)('what goes wrong with a request
     gateway.script = (request) => (request.kind === 'probe' ? request.connect().end() : request.refuse(400))
     page.engine.join('one-too-many')
     await gateway.live(10 * 60_000)
-    expect(page.engine.state).toBe('connected')
+    expect(page.state).toBe('connected')
     expect(live.isOpen).toBe(true)
     expect(page.told.filter((line) => line.startsWith('refused'))).toEqual(['refused one-too-many 400 for now'])
   })
@@ -194,10 +220,10 @@ describe.each(['eventsource', 'fetch'] as const)('what goes wrong with a request
     const { gateway, page } = start(via, (request) => request.bye('overload', 8000).end())
     await pass(7900)
     expect(gateway.requests).toHaveLength(1)
-    expect(page.engine.state).toBe('connecting')
+    expect(page.state).toBe('connecting')
     gateway.script = (request) => request.welcome()
     await pass(2200)
-    expect(page.engine.state).toBe('connected')
+    expect(page.state).toBe('connected')
     expect(page.errors).toEqual([])
   })
 
@@ -209,42 +235,48 @@ describe.each(['eventsource', 'fetch'] as const)('what goes wrong with a request
       gateway.last().message('orders', 1, '1.7.0').bye(reason, 4000).end()
       await pass(3990)
       expect(gateway.of('stream')).toHaveLength(1)
-      expect(page.engine.state).toBe('reconnecting')
+      expect(page.state).toBe('reconnecting')
       await pass(1100)
       expect(gateway.last()).toMatchObject({ cursor: '1.7.0', socketId: '7.1', fresh: [] })
-      expect(page.engine.state).toBe('connected')
+      expect(page.state).toBe('connected')
     },
   )
 
-  it('spreads pages that were all sent away at one time', async () => {
+  it('spreads pages that were all told the same seconds by a 503', async () => {
     const waits = new Set<number>()
     for (let page = 0; page < 20; page++) {
       const { gateway, page } = start(via, (request) => request.welcome())
       await gateway.live(20_000)
-      gateway.last().bye('drain', 4000).end()
-      const endedAt = Date.now()
-      await pass(6000)
-      waits.add(gateway.last().at - endedAt)
+      gateway.script = (request) => request.refuse(503, { headers: { 'retry-after': '4' } })
+      gateway.last().cut()
+      await gateway.live(2100)
+      const refusedAt = gateway.requests.at(-1)?.at ?? 0
+      gateway.script = (request) => request.welcome()
+      await gateway.live(7000)
+      waits.add(gateway.last().at - refusedAt)
       page.engine.disconnect()
     }
     expect(waits.size).toBeGreaterThan(15)
   })
 
-  it('does not fight for an identity that somebody else goes on under', async () => {
+  it.each([
+    ['somebody else goes on under its identity', 'replaced'],
+    ['its user was sent away', 'terminated'],
+  ] as const)('comes back only when it is told to, where %s', async (_, reason) => {
     const { gateway, page } = start(via, (request) => request.welcome())
     await pass()
-    gateway.last().bye('replaced', 1000).end()
+    gateway.last().bye(reason, 1000).end()
     await pass(60_000)
     page.engine.join('invoices')
     page.fire('online')
     await pass(60_000)
     expect(gateway.requests).toHaveLength(1)
-    expect(page.engine.state).toBe('disconnected')
+    expect(page.state).toBe('disconnected')
     expect(vi.getTimerCount()).toBe(0)
     page.engine.connect()
     await pass()
     expect(gateway.last().socketId).toBeNull()
-    expect(page.engine.state).toBe('connected')
+    expect(page.state).toBe('connected')
   })
 
   it.each<[string, Script]>([
@@ -280,7 +312,7 @@ describe.each(['eventsource', 'fetch'] as const)('what goes wrong with a request
     }
     expect(gateway.requests.length).toBeGreaterThan(5)
     expect(shortestPauseMs(gateway.requests)).toBeGreaterThanOrEqual(1000)
-    expect(page.engine.state).not.toBe('failed')
+    expect(page.state).not.toBe('failed')
   })
 })
 
@@ -327,6 +359,6 @@ describe('a reconnect storm', () => {
     const cutAt = Date.now()
     await pass(1000)
     expect(gateway.last().at - cutAt).toBeLessThanOrEqual(1000)
-    expect(page.engine.state).toBe('connected')
+    expect(page.state).toBe('connected')
   })
 })

@@ -72,7 +72,7 @@ describe('a page that is hidden away', () => {
     await pass()
     gateway.last().bye('left', 1000).end()
     await pass(1300)
-    expect(page.engine.state).toBe('connected')
+    expect(page.state).toBe('connected')
     expect(gateway.last().socketId).toBe('7.1')
   })
 
@@ -115,7 +115,7 @@ describe.each<[string, (page: EnginePage) => void]>([
     gateway.script = (request) => request.welcome()
     happen(page)
     await pass(2000)
-    expect(page.engine.state).toBe('connected')
+    expect(page.state).toBe('connected')
   })
 
   it('looks after a stream that has been silent for longer than a heartbeat, beside it', async () => {
@@ -159,11 +159,11 @@ describe.each<[string, (page: EnginePage) => void]>([
     gateway.script = (request) => request.html()
     gateway.last().cut()
     await pass(10 * 60_000)
-    expect(page.engine.state).toBe('failed')
+    expect(page.state).toBe('failed')
     gateway.script = (request) => request.welcome()
     happen(page)
     await pass()
-    expect(page.engine.state).toBe('connected')
+    expect(page.state).toBe('connected')
   })
 })
 

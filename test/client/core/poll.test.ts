@@ -34,7 +34,7 @@ describe('polls', () => {
     }
     expect(page.messages).toEqual(Array.from({ length: 20 }, (_, time) => `orders ${time}`))
     expect(page.told.filter((line) => line.includes('→'))).toEqual([])
-    expect(page.engine.transport).toBe('poll')
+    expect(page.transport).toBe('poll')
   })
 
   it('follow after 100 ms when the last brought something', async () => {
@@ -122,7 +122,7 @@ describe('polls', () => {
     await pass()
     gateway.last('poll').cut()
     await pass(2000)
-    expect(page.engine.state).toBe('reconnecting')
+    expect(page.state).toBe('reconnecting')
     gateway.last('poll').welcome().message('orders', 2).end()
     await pass()
     expect(page.messages).toEqual(['orders 1', 'orders 2'])
@@ -135,7 +135,7 @@ describe('polls', () => {
     expect(gateway.open).toHaveLength(0)
     await pass(1000)
     expect(gateway.open).toHaveLength(1)
-    expect(page.engine.state).toBe('reconnecting')
+    expect(page.state).toBe('reconnecting')
   })
 
   it('do not ask again and again for a channel that is refused for now', async () => {

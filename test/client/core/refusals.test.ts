@@ -205,7 +205,7 @@ describe('a channel that needs a login', () => {
 })
 
 describe('a CSRF token that EventSource cannot send', () => {
-  const headers = () => ({ 'X-CSRF-TOKEN': 'token' })
+  const headers = () => ({ 'x-csrf-token': 'token' })
 
   it('is brought by fetch when the one in the cookie was refused, before anybody is asked', async () => {
     const { gateway, page } = await start(['private-b', 'private-c'], { headers })

@@ -70,7 +70,7 @@ describe.each(['eventsource', 'fetch'] as const)('a path that holds streams back
       slowly((request) => (request.kind === 'probe' ? request.connect().end() : request.welcome())),
     )
     await pass(20_000)
-    expect(page.engine.transport).toBe(via)
+    expect(page.transport).toBe(via)
     expect(kinds(gateway.requests)).toEqual(['stream', 'probe'])
     expect(gateway.open).toHaveLength(1)
   })
@@ -81,7 +81,7 @@ describe.each(['eventsource', 'fetch'] as const)('a path that holds streams back
       else setTimeout(() => request.welcome(), 4000)
     })
     await pass(20_000)
-    expect(page.engine.transport).toBe(via)
+    expect(page.transport).toBe(via)
     expect(gateway.of('poll')).toEqual([])
   })
 
@@ -102,7 +102,7 @@ describe.each(['eventsource', 'fetch'] as const)('a path that holds streams back
     await pass(1000)
     gateway.last().write('')
     await pass(5000)
-    expect(page.engine.transport).toBe(via)
+    expect(page.transport).toBe(via)
     expect(gateway.of('poll')).toEqual([])
   })
 

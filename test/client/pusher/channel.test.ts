@@ -292,6 +292,23 @@ describe('a whisper', () => {
   })
 })
 
+describe('a cache channel', () => {
+  it('is told when there is nothing that could be told first, without any data', async () => {
+    const page = new ClientPage()
+    const told = vi.fn()
+    page
+      .pusher()
+      .subscribe('cache-prices')
+      .bind('pusher:cache_miss', (...args) => told(...args))
+    const stream = await page.open()
+    expect(told).not.toHaveBeenCalled()
+    stream.frame('cache_miss', { channel: 'cache-prices' })
+    stream.frame('cache_miss', { channel: 'cache-of-nobody' })
+    expect(told.mock.calls).toEqual([[]])
+    expect(page.errors).toEqual([])
+  })
+})
+
 describe('a presence channel', () => {
   const ada = { id: '7', info: { name: 'Ada' } }
   const bob = { id: '9', info: { name: 'Bob' } }

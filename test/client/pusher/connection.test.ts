@@ -62,6 +62,31 @@ describe('the connection as pusher-js tells it', () => {
     expect([connection.state, connection.status]).toEqual(['failed', 'failed'])
   })
 
+  it('tells in how many seconds it tries again, while there is no stream', async () => {
+    const page = new ClientPage()
+    const pusher = page.pusher()
+    const told: unknown[] = []
+    pusher.connection.bind('connecting_in', (seconds) => told.push(seconds))
+    pusher.subscribe('orders')
+    const stream = await page.open()
+    page.gateway.script = (request) => request.refuse(503)
+    pusher.subscribe('invoices')
+    await pass(1000)
+    // The stream that is there goes on; only what was to replace it has failed.
+    expect(told).toEqual([])
+
+    page.gateway.script = (request) => request.welcome()
+    await page.gateway.live(20_000)
+    stream.cut()
+    page.gateway.last().bye('drain', 7_400).end()
+    expect(told).toEqual([8])
+    page.gateway.script = (request) => request.cut()
+    vi.spyOn(Math, 'random').mockReturnValue(0)
+    await pass(20_000)
+    expect(told.length).toBeGreaterThan(1)
+    expect(Math.min(...(told as number[]))).toBe(1)
+  })
+
   it('is not called unavailable once it is disconnected', async () => {
     const page = new ClientPage()
     const pusher = page.pusher()

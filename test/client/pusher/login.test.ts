@@ -58,6 +58,17 @@ describe('the headers of a request', () => {
 describe('who asks', () => {
   const headers = (page: ClientPage) => page.gateway.last().headers
 
+  it('goes by EventSource with the headers that Echo and Laravel’s scaffold add, by fetch with any other', async () => {
+    const page = new ClientPage()
+    const own = { 'X-CSRF-TOKEN': 'a', 'X-Requested-With': 'XMLHttpRequest', Accept: 'application/json' }
+    page.pusher({ auth: { headers: own }, csrfToken: 'b' }).subscribe('a')
+    await pass(0)
+    expect(page.gateway.last().via).toBe('eventsource')
+    page.pusher({ auth: { headers: { 'X-Tenant': '7' } } }).subscribe('a')
+    await pass(0)
+    expect(page.gateway.last().via).toBe('fetch')
+  })
+
   it('is said in every request, each client for itself', async () => {
     const page = new ClientPage()
     // Echo 2.x has one such object for all of a page, with the token of whoever came last.

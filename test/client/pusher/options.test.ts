@@ -42,6 +42,7 @@ describe('options that mean something else elsewhere', () => {
   it.each<[PusherOptions, string]>([
     [{ authorizer: () => {} }, 'authorizer'],
     [{ authEndpoint: '/api/auth' }, 'authEndpoint'],
+    [{ auth: { params: { tenant: 7 } } }, 'auth.params'],
     [{ channelAuthorization: { customHandler: () => {} } as object }, 'channelAuthorization.customHandler'],
     [{ channelAuthorization: { endpoint: '/api/auth' } as object }, 'channelAuthorization.endpoint'],
   ])('%o leads to --auth-endpoint', (options, name) => {
@@ -52,6 +53,7 @@ describe('options that mean something else elsewhere', () => {
   it('are not those that Echo sets by itself, nor leftovers', () => {
     const echo = {
       authEndpoint: '/broadcasting/auth',
+      auth: { headers: {}, params: {} },
       userAuthentication: { endpoint: '/broadcasting/user-auth', headers: {} },
     }
     const leftovers = {

@@ -302,7 +302,25 @@ describe('an encrypted channel', () => {
     stream.message(name, { nonce: '!', ciphertext: '!' })
     expect(told).not.toHaveBeenCalled()
     expect(page.errors).toHaveLength(4)
-    for (const { message } of page.errors) expect(message).toContain(`E on ${name}`)
+    for (const { message } of page.errors)
+      expect(message).toMatch(/^E on private-encrypted-a could not be decrypted: was .* master key changed\?/)
+  })
+
+  it('is read with a new secret after the page has connected anew, as somebody Laravel is asked about again', async () => {
+    const page = new ClientPage()
+    const told = vi.fn()
+    const pusher = page.pusher({ nacl })
+    pusher.subscribe(name).bind('E', told)
+    const before = await page.open({ [name]: { sharedSecret: Buffer.alloc(32).toString('base64') } })
+    before.message(name, seal('1'))
+    expect([told.mock.calls.length, page.errors.length]).toEqual([0, 1])
+
+    pusher.disconnect()
+    pusher.connect()
+    const stream = await page.open({ [name]: { sharedSecret } })
+    expect(stream.socketId).toBeNull()
+    stream.message(name, seal('2'))
+    expect(told.mock.calls).toEqual([[2, {}]])
   })
 
   it('tells nothing when Laravel gave no key', async () => {

@@ -20,7 +20,7 @@ function open(change: Partial<StreamRequest> = {}) {
   const ends: StreamEnd[] = []
   const close = eventSource(
     { ...REQUEST, ...change },
-    { onFrame: (...frame) => frames.push(frame), onEnd: (end) => ends.push(end) },
+    { onAnswer: () => {}, onFrame: (...frame) => frames.push(frame), onEnd: (end) => ends.push(end) },
   )
   return { gateway, frames, ends, close }
 }
@@ -83,7 +83,7 @@ describe('EventSource', () => {
 
   it('is what the page gets, also with headers it may do without', async () => {
     expect(await via({})).toBe('eventsource')
-    const headers = () => ({ 'X-CSRF-TOKEN': 'a', 'X-Requested-With': 'XMLHttpRequest', accept: 'text/plain' })
+    const headers = () => ({ 'x-csrf-token': 'a', 'x-requested-with': 'XMLHttpRequest', accept: 'text/plain' })
     expect(await via({ headers })).toBe('eventsource')
   })
 

@@ -10,12 +10,17 @@ const REQUEST: StreamRequest = {
   withCredentials: false,
 }
 
+const SEVEN_SECONDS = { headers: { 'retry-after': '7' } }
+
 /** Asks, and resolves with the frames and the end. */
 function ask(script: Script, change: Partial<StreamRequest> = {}) {
   const gateway = new FakeGateway(script)
   const frames: string[][] = []
   const end = new Promise<StreamEnd>((resolve) => {
-    fetchStream({ ...REQUEST, ...change }, { onFrame: (...frame) => frames.push(frame), onEnd: resolve })
+    fetchStream(
+      { ...REQUEST, ...change },
+      { onAnswer: () => {}, onFrame: (...frame) => frames.push(frame), onEnd: resolve },
+    )
   })
   return { gateway, frames, end }
 }
@@ -78,7 +83,15 @@ describe('a stream by fetch', () => {
 
   it('tells why it was refused', async () => {
     const refused = ask((request) => request.refuse(503, { headers: { 'retry-after': '7' }, message: 'Full.' }))
-    expect(await refused.end).toEqual({ status: 503, retryAfterMs: 7000, message: 'Full.' })
+    expect(await refused.end).toEqual({ status: 503, retryAfterMs: expect.any(Number), message: 'Full.' })
+  })
+
+  it.each([429, 503])('comes back no sooner than a %i wants it, and not with all the others', async (status) => {
+    const ends = Array.from({ length: 50 }, () => ask((request) => request.refuse(status, SEVEN_SECONDS)).end)
+    const waits = (await Promise.all(ends)).map(({ retryAfterMs = 0 }) => retryAfterMs)
+    expect(Math.min(...waits)).toBeGreaterThanOrEqual(7000)
+    expect(Math.max(...waits)).toBeLessThanOrEqual(7000 * 1.25)
+    expect(new Set(waits.map(Math.round)).size).toBeGreaterThan(25)
   })
 
   it.each([
@@ -104,7 +117,11 @@ describe('a stream by fetch', () => {
   it('tells nothing after it was closed', async () => {
     const gateway = new FakeGateway((request) => request.write(':\n'))
     const told: unknown[] = []
-    const close = fetchStream(REQUEST, { onFrame: (name) => told.push(name), onEnd: (end) => told.push(end) })
+    const close = fetchStream(REQUEST, {
+      onAnswer: () => {},
+      onFrame: (name) => told.push(name),
+      onEnd: (end) => told.push(end),
+    })
     await Promise.resolve()
     gateway.last().frame('ping', {})
     close()

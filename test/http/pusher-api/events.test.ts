@@ -1,8 +1,12 @@
-import { describe, expect, it } from 'vitest'
+import { request } from 'node:http'
+import { describe, expect, it, vi } from 'vitest'
+import { GatewayError } from '../../../src/errors.ts'
+import { signRequest } from '../../../src/http/pusher-api/signature.ts'
 import { startGateway } from '../../support/gateway.ts'
 import { EVENT, LOCAL_APP, type PublishChange, publishByHttp } from '../../support/publisher.ts'
 import { openStream } from '../../support/sse-client.ts'
 import { StuckBroker } from '../../support/stuck-broker.ts'
+import { grantByToken, joinPage } from '../../support/talking-page.ts'
 
 const CREDENTIALS = { id: 'app-1', key: 'public-key', secret: 'a-real-secret' }
 const OWN = { appId: CREDENTIALS.id, appKey: CREDENTIALS.key, appSecret: CREDENTIALS.secret }
@@ -55,9 +59,103 @@ describe('a signed publish', () => {
     const page = await openStream(`${url}/stream?channels=c0,c99`)
     await page.next('subscribed')
     await page.next('subscribed')
-    const answer = await publishByHttp(url, { ...EVENT, channels, info: 'x' }, { parameters: { b: '2', a: '1' } })
+    const answer = await publishByHttp(url, { ...EVENT, channels, more: 'x' }, { parameters: { b: '2', a: '1' } })
     expect(answer.status).toBe(200)
     expect((await page.take(2, 'message')).map(({ data }) => data.channel)).toEqual(['c0', 'c99'])
+  })
+})
+
+describe('what is told of the channels', () => {
+  it('is what was asked for, as far as each channel has it', async () => {
+    const gateway = await startGateway()
+    gateway.authorizer.decides(grantByToken)
+    await joinPage(gateway, 'presence-a,orders')
+    await joinPage(gateway, 'presence-a')
+    await joinPage(gateway, 'presence-a', { user: 'grace' })
+    const tell = async (info: string) => {
+      const event = { ...EVENT, channels: ['presence-a', 'orders', '__proto__'], info }
+      const { status, text } = await publishByHttp(gateway.url, event)
+      return { status, ...JSON.parse(text) }
+    }
+    await expect
+      .poll(() => tell('user_count,subscription_count'))
+      .toEqual({
+        status: 200,
+        channels: Object.fromEntries([
+          ['presence-a', { user_count: 2, subscription_count: 3 }],
+          ['orders', { subscription_count: 1 }],
+          ['__proto__', { subscription_count: 0 }],
+        ]),
+      })
+    const users = Object.fromEntries([
+      ['presence-a', { user_count: 2 }],
+      ['orders', {}],
+      ['__proto__', {}],
+    ])
+    expect(await tell('user_count')).toEqual({ status: 200, channels: users })
+  })
+
+  it.each(['', null])('is nothing when nothing is asked for: %j', async (info) => {
+    const { url } = await startGateway()
+    expect(await publishByHttp(url, { ...EVENT, info })).toMatchObject({ status: 200, text: '{}' })
+  })
+
+  it('keeps back the event when it cannot be told: it may be sent again', async () => {
+    const { url, gateway } = await startGateway()
+    const { occupancy, history } = gateway.services
+    const count = vi.spyOn(occupancy, 'count').mockRejectedValueOnce(new GatewayError('broker_unavailable'))
+    const event = { ...EVENT, info: 'subscription_count' }
+    expect(await publishByHttp(url, event)).toMatchObject({ status: 503, code: 'broker_unavailable' })
+    expect(history.length).toBe(0)
+    count.mockRestore()
+    expect((await publishByHttp(url, event)).status).toBe(200)
+    expect(history.length).toBe(1)
+  })
+})
+
+describe('an idempotency key', () => {
+  it('makes a repetition harmless: it is answered and not published', async () => {
+    const { url, gateway } = await startGateway()
+    const event = { ...EVENT, idempotency_key: 'order 1' }
+    const answers = await Promise.all([1, 2, 3].map(() => publishByHttp(url, event)))
+    for (const answer of answers) expect(answer).toMatchObject({ status: 200, text: '{}' })
+    expect(gateway.services.history.length).toBe(1)
+    await publishByHttp(url, { ...event, idempotency_key: 'order 2' })
+    await publishByHttp(url, { ...event, idempotency_key: null })
+    expect(gateway.services.history.length).toBe(3)
+  })
+
+  it('is still free after an attempt that was refused', async () => {
+    const broker = new StuckBroker()
+    broker.release()
+    const { url, gateway } = await startGateway({}, { broker })
+    const event = { ...EVENT, idempotency_key: 'order 1' }
+    broker.isRefusing = true
+    expect((await publishByHttp(url, event)).status).toBe(503)
+    broker.isRefusing = false
+    expect((await publishByHttp(url, event)).status).toBe(200)
+    expect(gateway.services.history.length).toBe(1)
+  })
+})
+
+describe('a key of the application', () => {
+  const app = { id: 'app-1', key: 'next-key', secret: 'next:secret' }
+
+  it('may be one of several while they are changed', async () => {
+    const { url } = await startGateway({ ...OWN, moreAppKeys: ['other:other', `${app.key}:${app.secret}`] })
+    expect((await publishByHttp(url, EVENT, { app })).status).toBe(200)
+    expect((await publishByHttp(url, EVENT, { app: CREDENTIALS })).status).toBe(200)
+    const mixed = { ...app, secret: CREDENTIALS.secret }
+    expect(await publishByHttp(url, EVENT, { app: mixed })).toMatchObject({ status: 401, code: 'unauthorized' })
+  })
+
+  it('is refused in the same words as an application that there is not', async () => {
+    const { url } = await startGateway(OWN)
+    const [key, id] = [
+      await publishByHttp(url, EVENT, { app }),
+      await publishByHttp(url, EVENT, { app: { ...CREDENTIALS, id: 'other' } }),
+    ]
+    expect(key.text).toBe(id.text)
   })
 })
 
@@ -82,6 +180,8 @@ describe('a publish that is not signed by us', () => {
     ['a timestamp 11 minutes old', { now: Date.now() - 660_000 }],
     ['a timestamp 11 minutes ahead', { now: Date.now() + 660_000 }],
     ['no timestamp', { query: (query) => query.delete('auth_timestamp') }],
+    ['a signature as a list', { query: (query) => rename(query, 'auth_signature', 'auth_signature[]') }],
+    ['a key given twice', { query: (query) => query.append('auth_key', query.get('auth_key') ?? '') }],
     ['another version', { query: (query) => query.set('auth_version', '2.0') }],
   ])('is a 401: %s', async (_, change) => {
     const { url, gateway } = await startGateway(OWN)
@@ -150,6 +250,12 @@ describe('a publish that makes no sense', () => {
     ['an impossible name among the channels', { ...EVENT, channels: ['a', 'b c'] }, 'invalid_channel'],
     ["the gateway's own channel", { ...EVENT, channels: ['sse:clock'] }, 'invalid_channel'],
     ['a socket id that is none', { ...EVENT, socket_id: 'me' }, 'invalid_body'],
+    ['a key that is too long', { ...EVENT, idempotency_key: 'x'.repeat(129) }, 'invalid_body'],
+    ['an empty key', { ...EVENT, idempotency_key: '' }, 'invalid_body'],
+    ['a number for a key', { ...EVENT, idempotency_key: 5 }, 'invalid_body'],
+    ['info that there is not', { ...EVENT, info: 'user_count,mood' }, 'invalid_parameter'],
+    ['the cache of channels', { ...EVENT, info: 'cache' }, 'invalid_parameter'],
+    ['a list for info', { ...EVENT, info: ['user_count'] }, 'invalid_parameter'],
     ['a number for a socket id', { ...EVENT, socket_id: 1.1 }, 'invalid_body'],
   ])('is a 400 and reaches nobody: %s', async (_, event, code) => {
     const { url, gateway } = await startGateway()
@@ -170,6 +276,25 @@ describe('a publish that makes no sense', () => {
       expect(answer).toMatchObject({ status: 415, code: 'unsupported_media_type' })
     },
   )
+
+  it('is a 413 when its data is longer than 10 kB, in bytes', async () => {
+    const { url, gateway } = await startGateway()
+    expect((await publishByHttp(url, { ...EVENT, data: 'ä'.repeat(5120) })).status).toBe(200)
+    for (const data of [`${'ä'.repeat(5120)}x`, 'x'.repeat(10_241)]) {
+      const answer = await publishByHttp(url, { ...EVENT, data })
+      expect(answer).toMatchObject({ status: 413, code: 'body_too_large', message: /10240 bytes/ })
+    }
+    expect(gateway.services.history.length).toBe(1)
+  })
+
+  it.each(['POST', 'PUT', 'DELETE'])('may come in pieces, without a length, up to its limit: %s', async (method) => {
+    const { port } = await startGateway({ maxPublishBodyBytes: 2048 })
+    const body = (length: number) => JSON.stringify({ ...EVENT, data: 'x'.repeat(length) })
+    const statusOf = async (text: string) => (await sendInPieces(port, text, method)).status
+    const isPost = method === 'POST'
+    expect(await statusOf(body(1500))).toBe(isPost ? 200 : 405)
+    expect(await statusOf(body(3000))).toBe(isPost ? 413 : 405)
+  })
 
   it('is a 413 when it is too long', async () => {
     const { url } = await startGateway({ maxPublishBodyBytes: 2048 })
@@ -195,3 +320,26 @@ it('a broker that takes nothing makes it a 503 that says when to try again', asy
     ['ok', 1],
   ])
 })
+
+function rename(query: URLSearchParams, from: string, to: string): void {
+  query.set(to, query.get(from) ?? '')
+  query.delete(from)
+}
+
+/** Chunked: without Content-Length. */
+async function sendInPieces(port: number, body: string, method: string): Promise<{ status: number | undefined }> {
+  const path = '/apps/local/events'
+  const query = signRequest({ method, path, body, app: LOCAL_APP, now: Date.now() })
+  const outgoing = request({ port, host: '127.0.0.1', method, path: `${path}?${query}`, agent: false })
+  outgoing.setHeader('Content-Type', 'application/json')
+  outgoing.setHeader('Transfer-Encoding', 'chunked')
+  const answered = new Promise<{ status: number | undefined }>((resolve, reject) => {
+    outgoing.on('error', reject).on('response', (response) => {
+      response.resume()
+      resolve({ status: response.statusCode })
+    })
+  })
+  for (let at = 0; at < body.length; at += 500) outgoing.write(body.slice(at, at + 500))
+  outgoing.end()
+  return answered
+}

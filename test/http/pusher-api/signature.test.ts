@@ -67,6 +67,30 @@ describe('verifyRequest', () => {
     }
   })
 
+  it('accepts each key of an application with its own secret', () => {
+    const next = { id: '3', key: 'next', secret: 'next-secret' }
+    const other = { id: '4', key: 'fourth', secret: 'fourth-secret' }
+    const apps = [APP, other, next]
+    const signedBy = (app: typeof APP, path = '/apps/3/events') => {
+      const query = signRequest({ method: 'POST', path, body: BODY, app, now: NOW }).toString()
+      return verify({ apps, path, query })
+    }
+    expect(signedBy(APP)).toEqual({ ok: true, app: APP })
+    expect(signedBy(next)).toEqual({ ok: true, app: next })
+    expect(signedBy({ ...next, secret: APP.secret })).toMatchObject({ ok: false, why: /auth_signature/ })
+    const unknown = signedBy({ ...next, key: 'unknown' })
+    expect(unknown).toMatchObject({ ok: false, why: /No application/ })
+    expect([signedBy(other), signedBy(APP, '/apps/5/events')]).toEqual([unknown, unknown])
+  })
+
+  it('accepts a path that was signed before its special characters were encoded', () => {
+    const signed = '/apps/3/users/ada lovelace ü/terminate_connections'
+    const query = signRequest({ method: 'POST', path: signed, body: BODY, app: APP, now: NOW }).toString()
+    expect(verify({ path: encodeURI(signed), query }).ok).toBe(true)
+    expect(verify({ path: encodeURI(signed).replace('ada', 'bob'), query }).ok).toBe(false)
+    expect(verify({ path: `${encodeURI(signed)}%zz`, query }).ok).toBe(false)
+  })
+
   it('accepts 600 seconds in either direction and no more', () => {
     expect(verify({ now: NOW + 600_000 }).ok).toBe(true)
     expect(verify({ now: NOW - 600_000 }).ok).toBe(true)
@@ -91,7 +115,10 @@ describe('verifyRequest', () => {
     ['a timestamp that is no number', { query: QUERY.replace('1353088179', 'NaN') }, /auth_timestamp/],
     ['another version', { query: QUERY.replace('1.0', '2.0') }, /auth_version/],
     ['a parameter given twice', { query: `${QUERY}&auth_key=${APP.key}` }, /twice/],
-    ['an array beside a plain one', { query: `${QUERY}&auth_key[]=x` }, /twice/],
+    ['a signature in a list', { query: QUERY.replace('auth_signature=', 'auth_signature[]=') }, /as a list/],
+    ['a key in a list', { query: QUERY.replace('auth_key=', 'auth_key[0]=') }, /as a list/],
+    ['a digest in a list', { query: QUERY.replace('body_md5=', 'body_md5[]=') }, /as a list/],
+    ['an array beside a plain one', { query: `${QUERY}&info=x&info[]=y` }, /twice/],
     ['a further parameter', { query: `${QUERY}&info=user_count` }, /auth_signature/],
     ['garbage', { query: '%&=&&%%[]=__proto__' }, /./],
   ])('refuses %s', (_what, change, why) => {
