@@ -16,6 +16,8 @@ const MEASURES = {
   toldMs: { label: 'all others told, ms', digits: 1 },
   snapshotMs: { label: 'list read, ms', digits: 1 },
   snapshotKb: { label: 'list, KB', digits: 0 },
+  publishesPerSecond: { label: 'publishes/s', digits: 0 },
+  cpuUsPerPublish: { label: 'CPU per publish, µs', digits: 1 },
   idleKbPerConnection: { label: 'idle KB per connection', digits: 1 },
 }
 
@@ -25,8 +27,9 @@ const FAULTS = ['missing', 'duplicated', 'reordered', 'closed']
  * @param {Results} results
  * @param {string} baseline
  * @param {string[]} measures
+ * @param {string[]} faults
  */
-export function summarize(results, baseline, measures) {
+export function summarize(results, baseline, measures, faults = FAULTS) {
   return Object.fromEntries(
     Object.entries(results).map(([server, passes]) => [
       server,
@@ -39,7 +42,7 @@ export function summarize(results, baseline, measures) {
           measures.map((measure) => [measure, ratios(passes, results[baseline] ?? [], measure)]),
         ),
         faults: Object.fromEntries(
-          FAULTS.map((fault) => [fault, passes.reduce((sum, pass) => sum + (pass[fault] ?? 0), 0)]),
+          faults.map((fault) => [fault, passes.reduce((sum, pass) => sum + (pass[fault] ?? 0), 0)]),
         ),
       },
     ]),
@@ -54,6 +57,7 @@ export function summarize(results, baseline, measures) {
 export function table(title, summary, baseline) {
   const servers = Object.keys(summary)
   const measures = Object.keys(summary[baseline]?.medians ?? {})
+  const faults = Object.keys(summary[baseline]?.faults ?? {})
   const rows = [
     ['', ...servers, ...servers.filter(isOther).map((server) => `${server}/${baseline} (range)`)],
     ...measures.map((measure) => [
@@ -61,7 +65,7 @@ export function table(title, summary, baseline) {
       ...servers.map((server) => format(summary[server]?.medians[measure] ?? 0, MEASURES[measure]?.digits ?? 2)),
       ...servers.filter(isOther).map((server) => ratioText(summary[server]?.ratios[measure])),
     ]),
-    [FAULTS.join('/'), ...servers.map((server) => Object.values(summary[server]?.faults ?? {}).join('/'))],
+    [faults.join('/'), ...servers.map((server) => Object.values(summary[server]?.faults ?? {}).join('/'))],
   ]
   return `${title}\n${align(rows)}\n`
 

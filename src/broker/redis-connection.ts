@@ -145,7 +145,7 @@ function hostAndPort(text: string): RedisNode {
   return { host: text.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), port: Number(text.slice(colon + 1)) }
 }
 
-// Full jitter: a fleet that lost Redis together shall not come back in the same moment.
-function retryDelayMs(attempt: number): number {
+/** Full jitter: a fleet that lost Redis together shall not come back in the same moment. */
+export function retryDelayMs(attempt: number): number {
   return 50 + Math.random() * Math.min(MAX_RETRY_MS, 100 * 2 ** Math.min(attempt, 10))
 }

@@ -1,6 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import type { Logger } from 'pino'
-import { type Commands, describeRedis, openCommands, type RedisAddress } from '../broker/redis-connection.ts'
+import {
+  type Commands,
+  describeRedis,
+  openCommands,
+  type RedisAddress,
+  retryDelayMs,
+} from '../broker/redis-connection.ts'
 import { explainRedisError, isReplica } from '../broker/redis-errors.ts'
 import { GatewayError } from '../errors.ts'
 import { type PresenceKeys, presenceKeys } from './redis-keys.ts'
@@ -66,6 +72,8 @@ export class RedisLease {
         commandTimeout: options.readyTimeoutMs,
         socketTimeout: options.readyTimeoutMs,
         maxRetriesPerRequest: 0,
+        // The others wait for a lease before they take anybody for dead, so it is to be back well within one.
+        retryStrategy: (attempt) => Math.min(retryDelayMs(attempt), this.#leaseMs / STEPS),
         reconnectOnError: isReplica,
       }),
     )

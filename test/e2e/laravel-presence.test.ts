@@ -15,7 +15,7 @@ const applications: Application[] = [
   { app: 'laravel-8', redisClient: 'phpredis', parts: ['laravel-8', 'phpredis'] },
 ]
 
-const LINGER = ['--linger-ms', '300']
+const LINGER = ['--linger-ms', '800']
 const TOKEN_ENDPOINT = ['--auth-endpoint', '/api/broadcasting/auth']
 
 let rooms = 0

@@ -178,7 +178,8 @@ describe.runIf(requirePart('redis'))('a Redis', () => {
     'whose replica takes over: nobody who stayed is shown to leave, and all goes on',
     { timeout: 120_000 },
     apart(async () => {
-      const fleet = await startFleet()
+      // Time for all to find the new master.
+      const fleet = await startFleet({ leaseS: 2 * LEASE_S })
       const { sentinel, untilPromoted } = await replicate(fleet.server)
       const redis = ['--redis-sentinels', sentinel]
       const [one, two] = await Promise.all([fleet.start({ redis }), fleet.start({ redis })])

@@ -47,7 +47,8 @@ export type FleetOptions = {
 const PREFIX = 'laravel_database_'
 /** Renewals are a sixth of it apart: half a second, which a busy machine keeps to. */
 export const LEASE_S = 3
-export const LINGER_MS = 300
+/** A browser or a page of a test that is starved comes back within it. */
+export const LINGER_MS = 600
 
 /** A Redis and a Laravel, and no gateway yet. */
 export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
