@@ -3,7 +3,7 @@
  * (https://pusher.com/docs/channels/library_auth_reference/rest-api/#authentication).
  */
 
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac, createSecretKey, hash, type KeyObject, timingSafeEqual } from 'node:crypto'
 
 export type AppCredentials = { readonly id: string; readonly key: string; readonly secret: string }
 
@@ -46,7 +46,7 @@ export function signRequest({ method, path, parameters = {}, body, app, now }: R
     auth_version: '1.0',
     ...(body.length > 0 ? { body_md5: md5(body) } : {}),
   })
-  query.set('auth_signature', hmac(app.secret, textToSign(method, path, parseQuery(query.toString()) ?? new Map())))
+  query.set('auth_signature', hmac(app, textToSign(method, path, parseQuery(query.toString()) ?? new Map())))
   return query
 }
 
@@ -67,7 +67,7 @@ export function verifyRequest({ method, path, query, body, apps, now }: RequestT
   if (body.length > 0 && digest === undefined) return refuse('body_md5 is missing.')
   if (digest !== undefined && !isEqual(digest, md5(body))) return refuse('body_md5 does not fit the body.')
   const signature = parameters.get('auth_signature') ?? ''
-  const isSigned = (signed: string) => isEqual(signature, hmac(app.secret, textToSign(method, signed, parameters)))
+  const isSigned = (signed: string) => isEqual(signature, hmac(app, textToSign(method, signed, parameters)))
   // SDKs sign the path before their HTTP client encodes what is in it: a user called `ada lovelace`.
   if (!isSigned(path) && !isSigned(decoded(path))) {
     return refuse('auth_signature is wrong; do app secret and address agree on both sides?')
@@ -87,7 +87,7 @@ export function parseQuery(query: string): Map<string, string> | null {
   const parameters = new Map<string, string>()
   const arrays = new Set<string>()
   for (const [written, value] of new URLSearchParams(query)) {
-    const [, name = '', index] = /^(.*?)(\[\d*\])?$/s.exec(written.toLowerCase()) ?? []
+    const [name, index] = splitIndex(written.toLowerCase())
     const before = parameters.get(name)
     if (index !== undefined && OWN.test(name)) return null
     if (before !== undefined && (index === undefined || !arrays.has(name))) return null
@@ -99,6 +99,13 @@ export function parseQuery(query: string): Map<string, string> | null {
 }
 
 const OWN = /^(auth_|body_md5$)/
+
+/** `info[0]` → `info` and `[0]`. */
+function splitIndex(written: string): readonly [name: string, index?: string] {
+  if (!written.endsWith(']')) return [written]
+  const [, name = '', index] = /^(.*?)(\[\d*\])?$/s.exec(written) ?? []
+  return index === undefined ? [name] : [name, index]
+}
 
 // All keys are compared, wherever the right one is.
 function findApp(apps: readonly AppCredentials[], path: string, key: string): AppCredentials | undefined {
@@ -115,18 +122,25 @@ function decoded(path: string): string {
 }
 
 function textToSign(method: string, path: string, parameters: ReadonlyMap<string, string>): string {
-  const pairs = [...parameters].filter(([name]) => name !== 'auth_signature')
-  pairs.sort(([one], [other]) => (one < other ? -1 : 1))
+  const names = [...parameters.keys()].filter((name) => name !== 'auth_signature').sort()
   // [Pusher] The values are signed as they are, not URL-encoded.
-  return `${method.toUpperCase()}\n${path}\n${pairs.map(([name, value]) => `${name}=${value}`).join('&')}`
+  return `${method.toUpperCase()}\n${path}\n${names.map((name) => `${name}=${parameters.get(name)}`).join('&')}`
 }
 
-function hmac(secret: string, text: string): string {
-  return createHmac('sha256', secret).update(text).digest('hex')
+/** Made once: OpenSSL prepares a key for longer than it signs with it. */
+const keys = new WeakMap<AppCredentials, KeyObject>()
+
+function hmac(app: AppCredentials, text: string): string {
+  let key = keys.get(app)
+  if (key === undefined) {
+    key = createSecretKey(Buffer.from(app.secret))
+    keys.set(app, key)
+  }
+  return createHmac('sha256', key).update(text).digest('hex')
 }
 
 function md5(body: string | Buffer): string {
-  return createHash('md5').update(body).digest('hex')
+  return hash('md5', body)
 }
 
 /** Takes the same time wherever the first difference is. */

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Config } from '../../config/config.ts'
 import { GatewayError } from '../../errors.ts'
 import { describeRequest, type HttpCaller, pathOf } from '../caller.ts'
 import type { Services } from '../services.ts'
@@ -71,8 +72,19 @@ export function isFromPage({ headers }: HttpCaller): boolean {
   return headers.origin !== undefined || (site !== undefined && site !== 'none')
 }
 
+const known = new WeakMap<Config, readonly AppCredentials[]>()
+
+function appsOf(config: Config): readonly AppCredentials[] {
+  let apps = known.get(config)
+  if (apps === undefined) {
+    apps = readApps(config)
+    known.set(config, apps)
+  }
+  return apps
+}
+
 /** The application once for each of its keys. */
-function appsOf({ appId, appKey, appSecret, moreAppKeys }: Services['config']): AppCredentials[] {
+function readApps({ appId, appKey, appSecret, moreAppKeys }: Config): readonly AppCredentials[] {
   if (appId === null || appKey === null || appSecret === null) return []
   const more = moreAppKeys.map((pair) => {
     const colon = pair.indexOf(':')
