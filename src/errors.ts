@@ -24,7 +24,7 @@ export const ERRORS = {
   session_expired: [419, 'Laravel refused the CSRF token; reload the page or send X-XSRF-TOKEN.'],
   body_too_large: [413, 'The body is too large.'],
   uri_too_long: [414, 'The address is too long; send the channels in the body of POST /stream.'],
-  unsupported_media_type: [415, 'Send JSON (or, for /stream, a form).'],
+  unsupported_media_type: [415, 'Send JSON, with Content-Type: application/json (or, to /stream, a form).'],
   too_many_requests: [429, 'Too many requests; try again later.'],
   too_many_whispers: [429, 'Too many whispers from this page; slow down.'],
   too_many_denials: [429, 'Too many refused channels from this address; try again in a minute.'],

@@ -2,6 +2,7 @@
 
 import { pino } from 'pino'
 import { type Config, loadConfig } from '../config/config.ts'
+import { GROUPS } from '../config/options.ts'
 import { usedSettings, whereToLook } from './banner.ts'
 import { type Command, EXIT, tellFaults } from './command.ts'
 import { endBySignal, outliveErrors } from './process.ts'
@@ -15,17 +16,7 @@ const STOP_MARGIN_MS = 2000
 export const start: Command = {
   usage: '[OPTIONS]',
   summary: 'Run the gateway.',
-  groups: [
-    'General',
-    'Listening',
-    'Redis',
-    'Asking Laravel',
-    'Origins and identity',
-    'Publishing by HTTP',
-    'Limits',
-    'History',
-    'Timing',
-  ],
+  groups: GROUPS.map(({ title }) => title),
   async run(argv, io) {
     const result = loadConfig({ argv, env: io.env, cwd: io.cwd, fallbackFile: FORMER_FILE })
     if ('faults' in result) return tellFaults(io, result.faults)

@@ -233,9 +233,9 @@ const webhooks = {
     { secret: true },
   ),
   webhookEvents: option(
-    list(choice(...WEBHOOK_NAMES)),
+    { ...list(choice(...WEBHOOK_NAMES)), placeholder: 'NAME' },
     ['channel_occupied', 'channel_vacated', 'member_added', 'member_removed', 'cache_miss'] as WebhookName[],
-    'What it is told of; `client_event` comes once for each whisper, `subscription_count` with each change.',
+    `What it is told of: ${WEBHOOK_NAMES.join(', ')}; \`client_event\` comes once for each whisper, \`subscription_count\` with each change.`,
   ),
 }
 

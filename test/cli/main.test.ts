@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { flagOf, type Option } from '../../src/config/option.ts'
+import { OPTIONS } from '../../src/config/options.ts'
 import { runProgram } from '../support/program.ts'
 
 describe('the program', () => {
@@ -26,6 +28,12 @@ describe('the program', () => {
     const { out } = await runProgram(['start', '--help'])
     expect(out).toMatch(/--heartbeat-ms MS\n.*\n? .*HEARTBEAT_MS; default: 15000/)
     expect(out).toMatch(/--redis URL\n[^-]*REDIS_URL/)
+    const explained = out.match(/^ {2}--[\w-]+/gm)?.map((flag) => flag.trim())
+    expect(explained?.sort()).toEqual(
+      Object.entries<Option>(OPTIONS)
+        .map(([name, option]) => flagOf(name, option))
+        .sort(),
+    )
     expect(out.split('\n').every((line) => line.length <= 100)).toBe(true)
   })
 

@@ -14,10 +14,10 @@ describe('docs/migrating.md', () => {
   it('names options that there are', () => {
     const named = [...TEXT.matchAll(/`[^`]*?(--[a-z][\w-]*)[^`]*`/g)].map(([, flag]) => flag)
     const known = Object.entries<Option>(OPTIONS).map(([name, option]) => flagOf(name, option))
-    // Of the old tool.
-    const former = ['--force']
+    // Of the old tool, and of Laravel.
+    const others = ['--force', '--tries', '--backoff']
     expect(named.length).toBeGreaterThan(15)
-    expect(named.filter((flag) => ![...known, ...former].includes(flag ?? ''))).toEqual([])
+    expect(named.filter((flag) => ![...known, ...others].includes(flag ?? ''))).toEqual([])
   })
 
   it('points at files and headings that there are', () => {
