@@ -9,12 +9,16 @@ export type MemoryLastEventsOptions = {
 
 type Kept = CachedEvent & { readonly untilMs: number }
 
+/** Beyond it the one that was heard longest ago is given up. */
+const MAX_BYTES = 128 * 1024 * 1024
+
 /** Of a gateway that is alone. */
 export class MemoryLastEvents implements LastEvents {
   readonly #ttlMs: number
   readonly #now: () => number
   /** The one that was heard longest ago comes first, and is the first to be too old. */
   readonly #kept = new Map<string, Kept>()
+  #bytes = 0
 
   constructor({ ttlS, now = () => performance.now() }: MemoryLastEventsOptions) {
     this.#ttlMs = ttlS * 1000
@@ -30,8 +34,14 @@ export class MemoryLastEvents implements LastEvents {
     this.#forgetOld()
     const kept = this.#kept.get(channel)
     if (this.#ttlMs === 0 || (kept !== undefined && isNewer(kept.position, position))) return
+    this.#bytes += payload.length - (kept?.payload.length ?? 0)
     this.#kept.delete(channel)
     this.#kept.set(channel, { payload, position, untilMs: this.#now() + this.#ttlMs })
+    for (const [longest, event] of this.#kept) {
+      if (this.#bytes <= MAX_BYTES) return
+      this.#bytes -= event.payload.length
+      this.#kept.delete(longest)
+    }
   }
 
   async read(channel: string): Promise<LastEvent | null> {
@@ -46,8 +56,9 @@ export class MemoryLastEvents implements LastEvents {
 
   #forgetOld(): void {
     const now = this.#now()
-    for (const [channel, { untilMs }] of this.#kept) {
+    for (const [channel, { untilMs, payload }] of this.#kept) {
       if (untilMs > now) return
+      this.#bytes -= payload.length
       this.#kept.delete(channel)
     }
   }

@@ -69,8 +69,20 @@ end
 return answer
 `
 
-/** KEYS[1] the totals; KEYS[2] channels that may be vacated. Answers some that are, and nobody else is told of them. */
+/**
+ * KEYS[1] the totals; KEYS[2] channels that may be vacated; KEYS[3] the node's channels; ARGV[1] the field for what it was
+ * answered last, ARGV[2] the number of its call. Answers how many were looked at, and those that are vacated: nobody else
+ * is told of them, so a call whose answer was lost is answered again.
+ */
 const VACATE = `${NOW}
+local known = redis.call('HGET', KEYS[3], ARGV[1])
+if known then
+  local taken = cjson.decode(known)
+  if taken[1] == ARGV[2] then
+    table.remove(taken, 1)
+    return taken
+  end
+end
 local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', string.format('%.0f', now), 'LIMIT', 0, 1000)
 local vacated = {}
 for _, channel in ipairs(due) do
@@ -79,6 +91,11 @@ for _, channel in ipairs(due) do
     redis.call('HDEL', KEYS[1], channel)
     vacated[#vacated + 1] = channel
   end
+end
+if #due == 0 then
+  redis.call('HDEL', KEYS[3], ARGV[1])
+else
+  redis.call('HSET', KEYS[3], ARGV[1], cjson.encode({ARGV[2], #due, unpack(vacated)}))
 end
 return {#due, unpack(vacated)}
 `
@@ -113,7 +130,13 @@ type Flat = (string | number)[]
 export type OccupancyScripts = {
   sseOccupancy(nodes: string, node: string, totals: string, vacating: string, ...args: Flat): Promise<number[]>
   sseReapOccupancy(nodes: string, node: string, totals: string, vacating: string, ...args: Flat): Promise<Flat>
-  sseVacate(totals: string, vacating: string): Promise<[due: number, ...channels: string[]]>
+  sseVacate(
+    totals: string,
+    vacating: string,
+    node: string,
+    field: string,
+    call: number,
+  ): Promise<[due: number, ...channels: string[]]>
   sseElsewhere(totals: string, node: string, channel: string): Promise<number>
   sseAllElsewhere(totals: string, node: string, cursor: string, prefix: string): Promise<[string, ...Flat]>
 }
@@ -122,7 +145,7 @@ export type OccupancyScripts = {
 export function withOccupancyScripts(commands: Commands): Commands & OccupancyScripts {
   commands.defineCommand('sseOccupancy', { numberOfKeys: 4, lua: REPORT })
   commands.defineCommand('sseReapOccupancy', { numberOfKeys: 4, lua: REAP })
-  commands.defineCommand('sseVacate', { numberOfKeys: 2, lua: VACATE })
+  commands.defineCommand('sseVacate', { numberOfKeys: 3, lua: VACATE })
   commands.defineCommand('sseElsewhere', { numberOfKeys: 2, lua: ELSEWHERE })
   commands.defineCommand('sseAllElsewhere', { numberOfKeys: 2, lua: ALL_ELSEWHERE })
   return commands as Commands & OccupancyScripts

@@ -18,6 +18,8 @@ const MAX_CHANNELS = 1000
 
 /** The field beside the channels that holds the number of a node's last step. No channel of a page has this name. */
 const STEP = `${RESERVED_PREFIX}step`
+/** The same for what it was told last to be vacated. */
+const TAKEN = `${RESERVED_PREFIX}taken`
 
 /** The occupancy of a service of many nodes. The presence store starts and stops the lease in whose name it speaks. */
 export class RedisOccupancyStore implements OccupancyStore {
@@ -26,6 +28,10 @@ export class RedisOccupancyStore implements OccupancyStore {
   #hooks: OccupancyStoreHooks = { onReaped: () => {} }
   /** How much this node has said. */
   #steps = 0
+  /** Answers it has had about vacated channels. */
+  #takes = 0
+  /** Taken, and not yet handed on. */
+  readonly #vacated: string[] = []
 
   constructor({ lease }: { readonly lease: RedisLease }) {
     this.#lease = lease
@@ -61,12 +67,15 @@ export class RedisOccupancyStore implements OccupancyStore {
   }
 
   async takeVacated(): Promise<string[]> {
-    const { occupancy, vacating } = this.#lease.keys
-    const vacated: string[] = []
+    const { occupancy, vacating, occupants } = this.#lease.keys
     for (;;) {
-      const [due, ...channels] = await this.#lease.ask(() => this.#commands.sseVacate(occupancy, vacating))
-      if (due === 0) return vacated
-      vacated.push(...channels)
+      const [due, ...channels] = await this.#lease.ask((_, own) =>
+        this.#commands.sseVacate(occupancy, vacating, occupants(own), TAKEN, this.#takes),
+      )
+      // Only now: a call without an answer is put again under its number, and answered as it was.
+      this.#takes += 1
+      this.#vacated.push(...channels)
+      if (due === 0) return this.#vacated.splice(0)
     }
   }
 
@@ -77,10 +86,10 @@ export class RedisOccupancyStore implements OccupancyStore {
     const key = this.#lease.keys.occupants(incarnation)
     const fields = await this.#lease.ask((commands) => commands.hkeys(key))
     const totals = new Map<string, number>()
-    for (const some of slices(fields.filter((field) => field !== STEP))) {
+    for (const some of slices(fields.filter((field) => field !== STEP && field !== TAKEN))) {
       for (const [channel, total] of (await this.#reapSome(incarnation, some)) ?? []) totals.set(channel, total)
     }
-    await this.#lease.ask((commands) => commands.hdel(key, STEP))
+    await this.#lease.ask((commands) => commands.hdel(key, STEP, TAKEN))
     if (totals.size > 0) this.#hooks.onReaped(totals)
   }
 

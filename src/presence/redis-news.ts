@@ -13,13 +13,24 @@ const ABSENT_ALREADY = 'a'
 export class RedisNews {
   /** Channel → `+user` or `-user` of steps without an answer. */
   readonly #unanswered = new Map<string, Set<string>>()
+  /** Channel → users who are on record on this node's word, and were when their last step was answered. */
+  readonly #known = new Map<string, Set<string>>()
+
+  /** What this node has said is gone from the record: whoever took it off has told who left. */
+  forgotten(): void {
+    this.#known.clear()
+    for (const [channel, users] of this.#unanswered) {
+      for (const user of users) if (user.startsWith('-')) users.delete(user)
+      if (users.size === 0) this.#unanswered.delete(channel)
+    }
+  }
 
   /** Redis may have taken this step or not. */
   lost({ channel, joined, left }: PresenceUpdate): void {
     const users = this.#unanswered.get(channel) ?? new Set()
-    for (const { id } of joined) users.add(`+${id}`)
+    for (const { id } of joined) if (this.#known.get(channel)?.has(id) !== true) users.add(`+${id}`)
     for (const id of left) users.add(`-${id}`)
-    this.#unanswered.set(channel, users)
+    if (users.size > 0) this.#unanswered.set(channel, users)
   }
 
   /** `found`: a letter for each user of the step. */
@@ -36,7 +47,16 @@ export class RedisNews {
       left: left.filter((id, index) => gone(id, found[ids.length + index])),
     }
     this.#answered(channel, [...ids, ...left])
+    this.#knows(channel, ids, left)
     return news
+  }
+
+  #knows(channel: string, joined: readonly string[], left: readonly string[]): void {
+    const known = this.#known.get(channel) ?? new Set()
+    for (const id of joined) known.add(id)
+    for (const id of left) known.delete(id)
+    if (known.size > 0) this.#known.set(channel, known)
+    else this.#known.delete(channel)
   }
 
   #answered(channel: string, ids: readonly string[]): void {

@@ -44,6 +44,7 @@ export class RedisPresenceStore implements PresenceStore {
       onForgotten: (former) => {
         this.#reaper.remember(former, this.#channels)
         this.#channels = new Set()
+        this.#news.forgotten()
         onForgotten()
       },
       onStep: (dead) => void this.#reaper.cleanUp(dead),

@@ -39,6 +39,8 @@ export class Outbox {
   readonly #timing: OutboxTiming
   #events: string[] = []
   #bytes = 0
+  /** Of the events that wait, those that need not be told twice. */
+  readonly #waiting = new Set<string>()
   #sending: Promise<void> | null = null
   /** Attempts since the last one that succeeded. */
   #failures = 0
@@ -53,9 +55,10 @@ export class Outbox {
     this.#timing = options.timing ?? OUTBOX_TIMING
   }
 
-  /** Takes an event as JSON. */
-  put(event: string): void {
-    if (this.#isStopping) return
+  /** Takes an event as JSON; `once`: unless it waits already. */
+  put(event: string, { once = false } = {}): void {
+    if (this.#isStopping || (once && this.#waiting.has(event))) return
+    if (once) this.#waiting.add(event)
     this.#events.push(event)
     this.#bytes += Buffer.byteLength(event)
     while (this.#events.length > MAX_EVENTS || (this.#bytes > MAX_BYTES && this.#events.length > 1)) this.#dropOldest()
@@ -114,7 +117,10 @@ export class Outbox {
       return index === MAX_BATCH_EVENTS || (index > 0 && bytes > MAX_BATCH_BYTES)
     })
     const batch = this.#events.splice(0, end < 0 ? this.#events.length : end)
-    for (const event of batch) this.#bytes -= Buffer.byteLength(event)
+    for (const event of batch) {
+      this.#bytes -= Buffer.byteLength(event)
+      this.#waiting.delete(event)
+    }
     return batch
   }
 
@@ -139,7 +145,9 @@ export class Outbox {
 
   #dropOldest(): void {
     const { address, logger, onOutcome } = this.#options
-    this.#bytes -= Buffer.byteLength(this.#events.shift() ?? '')
+    const oldest = this.#events.shift() ?? ''
+    this.#bytes -= Buffer.byteLength(oldest)
+    this.#waiting.delete(oldest)
     this.#overflow += 1
     onOutcome('overflow', 1)
     if (performance.now() - this.#complainedAtMs < COMPLAINT_MS) return

@@ -56,7 +56,9 @@ export class Webhooks {
   tell(event: WebhookEvent): void {
     if (!this.wants(event.name)) return
     const json = JSON.stringify(event)
-    for (const outbox of this.#outboxes) outbox.put(json)
+    // Every page of an empty channel misses it, and ten thousand would push everything else out.
+    const once = event.name === 'cache_miss'
+    for (const outbox of this.#outboxes) outbox.put(json, { once })
   }
 
   /** Sends what waits, and gives up what does not arrive. */

@@ -21,3 +21,14 @@ it('MemoryLastEvents lets go of what is too old, though nobody asks for it', () 
   }
   expect(store.size).toBe(10)
 })
+
+it('MemoryLastEvents keeps 128 MiB, and lets go of what was heard longest ago', async () => {
+  const store = new MemoryLastEvents({ ttlS: 10, now: () => 0 })
+  const large = Buffer.alloc(8 * 1024 * 1024)
+  for (let user = 1; user <= 20; user += 1) store.heard(`cache-user.${user}`, large, at(`1.1.${user}`))
+  // The same once more takes the place of the one before.
+  for (let user = 19; user <= 20; user += 1) store.heard(`cache-user.${user}`, large, at(`1.2.${user}`))
+  expect(store.size).toBe(16)
+  expect(await store.read('cache-user.4')).toBeNull()
+  expect((await store.read('cache-user.5'))?.payload.length).toBe(large.length)
+})

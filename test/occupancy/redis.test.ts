@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { defaultConfig } from '../../src/config/config.ts'
 import { Occupancy } from '../../src/occupancy/occupancy.ts'
 import { RedisOccupancyStore } from '../../src/occupancy/redis.ts'
@@ -10,9 +10,11 @@ import { occupancyStoreContract } from '../contract/occupancy-store.ts'
 import { atEndOfTest } from '../support/at-end.ts'
 import { Log } from '../support/log.ts'
 import { requirePart } from '../support/parts.ts'
+import { PATIENCE_MS } from '../support/patience.ts'
 import { SHORT_LEASE_S } from '../support/presence-node.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
 import { startRedisCluster } from '../support/redis-cluster.ts'
+import { startTcpProxy } from '../support/tcp-proxy.ts'
 
 let apps = 0
 const newPrefix = () => `app${++apps}_`
@@ -307,6 +309,32 @@ describe.runIf(requirePart('redis'))('Occupancy on many nodes', () => {
     await untilNothingIsPending()
     expect(toldOf(/vacated/)).toEqual(['other vacated news'])
     expect(toldOf(/occupied orders/)).toHaveLength(1)
+  })
+
+  it('answers again what is vacated to whom the answer did not reach', async () => {
+    const line = await startTcpProxy(server.port)
+    const { store } = await startStore({ redis: line.redisUrl, redisPrefix, leaseS: 60, readyTimeoutMs: 500 })
+    await store.report(
+      new Map([
+        ['a', 1],
+        ['b', 1],
+      ]),
+      0,
+    )
+    await store.report(
+      new Map([
+        ['a', 0],
+        ['b', 0],
+      ]),
+      0,
+    )
+    line.silence('to-client')
+    await expect(store.takeVacated()).rejects.toMatchObject({ code: 'broker_unavailable' })
+    expect(await redis.hlen(keys().occupancy)).toBe(0)
+    line.resume()
+    const vacated = await vi.waitFor(() => store.takeVacated(), { timeout: PATIENCE_MS, interval: 50 })
+    expect(vacated.toSorted()).toEqual(['a', 'b'])
+    expect(await store.takeVacated()).toEqual([])
   })
 
   it('counts no less than nobody where Redis has lost a part of the record', async () => {

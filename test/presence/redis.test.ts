@@ -437,6 +437,31 @@ describe.runIf(requirePart('redis'))('RedisPresenceStore on many nodes', () => {
     })
   })
 
+  it('tells once of a user who leaves a node that is cut off for longer than its lease', async () => {
+    const line = await startTcpProxy(server.port)
+    const [peer, node] = [await start(), await start({ redis: line.redisUrl })]
+    await join(node, '1')
+    line.cut()
+    await expect(leave(node, ['1'], true)).rejects.toMatchObject({ code: 'broker_unavailable' })
+    await vi.waitFor(() => expect(storyOf(peer.news, ROOM)).toEqual(['-1']), PATIENCE_MS)
+    line.resume()
+    await vi.waitFor(() => leave(node, ['1'], true), { timeout: PATIENCE_MS, interval: 50 })
+    expect([...storyOf(node.news, ROOM), ...storyOf(peer.news, ROOM)]).toEqual(['+1', '-1'])
+  })
+
+  it('tells once of a user who is there already, although what is said of him anew has no answer', async () => {
+    const line = await startTcpProxy(server.port)
+    const node = await start({ redis: line.redisUrl, leaseS: 60 })
+    const say = (name: string) =>
+      node.store.update({ channel: ROOM, joined: [user('1', { name })], left: [], isLast: false })
+    await say('Ada')
+    line.cut()
+    await expect(say('Ada L.')).rejects.toMatchObject({ code: 'broker_unavailable' })
+    line.resume()
+    await vi.waitFor(() => say('Ada L.'), { timeout: PATIENCE_MS, interval: 50 })
+    expect(storyOf(node.news, ROOM)).toEqual(['+1'])
+  })
+
   it('does not do what arrives after what was said next, as from a connection that was given up', async () => {
     const line = await startTcpProxy(server.port)
     const node = await start({ redis: line.redisUrl, leaseS: 60 })

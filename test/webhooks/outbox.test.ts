@@ -75,6 +75,16 @@ describe('a batch', () => {
     expect(address.outcomes).toEqual({ delivered: 3 })
   })
 
+  it('has an event once that need not be told twice, and the next batch has it again', async () => {
+    for (let page = 0; page < 20_000; page += 1) address.outbox.put('missed', { once: true })
+    address.put(1)
+    await pass(250)
+    address.outbox.put('missed', { once: true })
+    await pass(250)
+    expect(address.batches).toEqual(['missed 1', 'missed'])
+    expect(address.outcomes).toEqual({ delivered: 3 })
+  })
+
   it('holds 100 events at most, and does not wait when it is full', async () => {
     address.put(1, 250)
     await pass(250)
