@@ -1,7 +1,7 @@
 /** What `start` tells the person in front of it. */
 
-import { type Config, hidePasswords } from '../config/config.ts'
-import { flagOf, type Option } from '../config/option.ts'
+import type { Config } from '../config/config.ts'
+import { flagOf, hidePasswords, type Option } from '../config/option.ts'
 import { OPTIONS, type OptionName } from '../config/options.ts'
 
 /** Whatever is not a default, with its source; secrets are named and not shown. */

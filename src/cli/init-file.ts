@@ -1,4 +1,4 @@
-import { chmodSync, writeFileSync } from 'node:fs'
+import { renameSync, writeFileSync } from 'node:fs'
 import type { Config } from '../config/config.ts'
 import { OPTIONS, type OptionName } from '../config/options.ts'
 
@@ -7,9 +7,10 @@ const MODE = 0o600
 
 /** Writes what was said and what a former file says; what Laravel's `.env` says is read there at every start. */
 export function writeConfig(config: Config, path: string): void {
-  writeFileSync(path, `${JSON.stringify(whatWasSaid(config), null, 2)}\n`, { mode: MODE })
-  // The mode above counts for new files alone.
-  chmodSync(path, MODE)
+  const draft = `${path}.${process.pid}.tmp`
+  writeFileSync(draft, `${JSON.stringify(whatWasSaid(config), null, 2)}\n`, { mode: MODE, flag: 'wx' })
+  // It takes the place of a file that others could read, and of a link, which is not followed.
+  renameSync(draft, path)
 }
 
 function whatWasSaid(config: Config): Record<string, unknown> {

@@ -1,6 +1,6 @@
 import type { Given } from '../config/arguments.ts'
 import { type Config, parseGiven, resolveConfig } from '../config/config.ts'
-import { flagOf, type Option } from '../config/option.ts'
+import { flagOf, hidePasswords, type Option } from '../config/option.ts'
 import { OPTIONS, type OptionName } from '../config/options.ts'
 import type { Io } from './command.ts'
 
@@ -48,9 +48,9 @@ export class Questions {
   }
 
   /** A line; the default when it is empty. */
-  async line(question: string, byDefault: string): Promise<string> {
+  async line(question: string, byDefault: string, shown = byDefault): Promise<string> {
     if (this.isSilent) return byDefault
-    const answer = await this.#io.ask(`${question}${byDefault === '' ? '' : ` [${byDefault}]`} `)
+    const answer = await this.#io.ask(`${question}${shown === '' ? '' : ` [${shown}]`} `)
     if (answer === null) throw new NobodyAnswers()
     return answer === '' ? byDefault : answer
   }
@@ -64,7 +64,7 @@ export class Questions {
     if (!this.isOpen(name)) return
     const before = this.#answers.get(name)?.texts[0] ?? proposal
     for (;;) {
-      const text = await this.line(question, before)
+      const text = await this.line(question, before, hidePasswords(before))
       const faults: string[] = []
       parseGiven(OPTIONS[name] as Option, { texts: [text], label: 'This' }, faults)
       for (const fault of faults) this.say(fault)

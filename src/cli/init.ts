@@ -1,7 +1,7 @@
 /** Asks what the gateway has to know, as laravel-echo-server's `init` did, tries it out, and writes it down. */
 
 import { randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { existsSync, lstatSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArguments } from '../config/arguments.ts'
 import type { Config } from '../config/config.ts'
@@ -55,11 +55,22 @@ async function askAndWrite(questions: Questions, io: Io, file: string | undefine
 
   const config = questions.settle()
   if (!isConfig(config)) return tellFaults(io, config)
-  const path = await askForFile(questions, io, file)
-  if (path === null) return EXIT.failed
-  writeConfig(config, resolve(io.cwd, path))
-  questions.say(`Written: ${path}. Start the gateway: ${io.program} start --config ${path}`)
-  return EXIT.ok
+  return write(config, questions, io, file)
+}
+
+async function write(config: Config, questions: Questions, io: Io, file: string | undefined): Promise<number> {
+  for (;;) {
+    const path = await askForFile(questions, io, file)
+    if (path === null) return EXIT.failed
+    try {
+      writeConfig(config, resolve(io.cwd, path))
+      questions.say(`Written: ${path}. Start the gateway: ${io.program} start --config ${path}`)
+      return EXIT.ok
+    } catch (error) {
+      io.err(`${path} cannot be written: ${(error as Error).message}\n`)
+      if (questions.isSilent) return EXIT.failed
+    }
+  }
 }
 
 /** What other files know: of the former server, and of Laravel. */
@@ -138,7 +149,8 @@ async function askForFile(questions: Questions, io: Io, file = FILE): Promise<st
   let path = file
   for (;;) {
     path = await questions.line('Where to write all this?', path)
-    if (!existsSync(resolve(io.cwd, path))) return path
+    // A link that leads nowhere is there as well.
+    if (lstatSync(resolve(io.cwd, path), { throwIfNoEntry: false }) === undefined) return path
     if (questions.isSilent) {
       io.err(`${path} is there already; name another file with --config, or remove it.\n`)
       return null

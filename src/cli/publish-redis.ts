@@ -19,7 +19,12 @@ export function publishByRedis(message: Message, config: Config): Promise<Outcom
 
 /** Connects once and does something; what fails is a sentence. */
 export async function askRedis(config: Config, work: (redis: Commands) => Promise<Outcome>): Promise<Outcome> {
-  const redis = openCommands(config, { maxRetriesPerRequest: 0, commandTimeout: 5000, retryStrategy: () => null })
+  const redis = openCommands(config, {
+    maxRetriesPerRequest: 0,
+    commandTimeout: 5000,
+    retryStrategy: () => null,
+    sentinelRetryStrategy: () => null,
+  })
   let failure: unknown
   // ioredis tells why a connection failed only here; what a command rejects with is "Connection is closed."
   redis.on('error', (error) => {

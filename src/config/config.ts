@@ -8,7 +8,7 @@ import { resolve } from 'node:path'
 import { type Arguments, type Given, parseArguments } from './arguments.ts'
 import { readConfigFile } from './file.ts'
 import { credentialFamily, type LaravelApp, type LaravelEnv, readLaravelEnv } from './laravel-env.ts'
-import { InvalidValue, type Option, variablesOf } from './option.ts'
+import { hidePasswords, InvalidValue, type Option, variablesOf } from './option.ts'
 import { OPTIONS, type OptionName } from './options.ts'
 import { settle } from './rules.ts'
 
@@ -175,9 +175,4 @@ export function parseGiven(option: Option, { texts, label }: Given, faults: stri
     faults.push(`${label} ${error.message}${option.secret === true ? '' : `, got \`${hidePasswords(text)}\``}.`)
     return undefined
   }
-}
-
-/** `redis://:secret@host` → `redis://***@host`. */
-export function hidePasswords(text: string): string {
-  return text.replace(/\/\/.*@/, '//***@')
 }

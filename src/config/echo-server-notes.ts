@@ -1,4 +1,5 @@
 import { isObject, type Sheet } from './echo-server-sheet.ts'
+import { hidePasswords } from './option.ts'
 
 /** What of a laravel-echo-server configuration means nothing here, or something else; each is said once, at start. */
 
@@ -75,7 +76,7 @@ function laravelNotes(sheet: Sheet, [first, ...others]: readonly string[]): stri
   ]
   if (others.length > 0 && !sheet.isAnswered('laravelUrl'))
     notes.push(
-      `Laravel is asked at ${first}, whoever the caller is. Not used: ${others.join(', ')} of ${sheet.label('authHost')}; a Referer chooses nothing here. Run a gateway for each application, and name further origins with --allow-origin.`,
+      `Laravel is asked at ${hidePasswords(first ?? '')}, whoever the caller is. Not used: ${others.map(hidePasswords).join(', ')} of ${sheet.label('authHost')}; a Referer chooses nothing here. Run a gateway for each application, and name further origins with --allow-origin.`,
     )
   return notes
 }

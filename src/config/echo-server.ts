@@ -76,12 +76,11 @@ function listeningAnswers(sheet: Sheet): EchoServerAnswer[] {
   return answers
 }
 
-/** Laravel's as well: pages of every origin could listen. `*` would take their cookies from all of them. */
+/** `*` would take the cookies of pages of every origin. Laravel's own is added to it, as always. */
 function originsOf(sheet: Sheet): string[] {
   const origin = sheet.text('apiOriginAllow.allowOrigin')
   if (sheet.text('apiOriginAllow.allowCors') !== 'true' || origin === null || origin === '*') return []
-  const [host = ''] = authHosts(sheet)
-  return [...new Set([origin, ...(URL.canParse(host) ? [new URL(host).origin] : [])])]
+  return [origin]
 }
 
 function laravelAnswers(sheet: Sheet): EchoServerAnswer[] {

@@ -225,3 +225,8 @@ export function list<T>(item: Kind<T>): Kind<T[]> {
         .map((part) => item.parse(part)),
   }
 }
+
+/** `redis://:secret@host` → `redis://***@host`. */
+export function hidePasswords(text: string): string {
+  return text.replace(/\/\/.*@/, '//***@')
+}

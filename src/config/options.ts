@@ -113,10 +113,13 @@ const laravel = {
     'Where Laravel is asked about private and presence channels.',
     {
       env: ['LARAVEL_URL', 'APP_URL'],
+      secret: 'url',
       defaultNote: "`APP_URL` in Laravel's `.env`, else `http://localhost:8000`",
     },
   ),
-  authEndpoint: option(pathOrUrl, '/broadcasting/auth', "Laravel's authorization route: a path, or an absolute URL."),
+  authEndpoint: option(pathOrUrl, '/broadcasting/auth', "Laravel's authorization route: a path, or an absolute URL.", {
+    secret: 'url',
+  }),
   authAnonymous: option(boolean, false, 'Ask Laravel also for requests with neither Cookie nor Authorization.'),
   authConcurrency: option(integer(1, 10_000), 16, 'Auth calls in flight to Laravel at the same time.'),
   authPerRequest: option(integer(1, 1000), 4, 'Auth calls in flight for one request at the same time.'),

@@ -169,7 +169,10 @@ function checkWebhooks(settling: Settling): void {
 /** An app key stands in the code of pages: nothing may hang on it alone. */
 function checkClients(settling: Settling): void {
   const { values, faults, notes } = settling
-  const appKeys = appKeysOf(values)
+  const { PUSHER_APP_KEY, REVERB_APP_KEY } = settling.env
+  // Also those that other credentials have taken the place of here: pages have them all the same.
+  const others = [PUSHER_APP_KEY, REVERB_APP_KEY, ...(settling.laravel?.given.get('appKey')?.texts ?? [])]
+  const appKeys = [...appKeysOf(values), ...others]
   for (const { appId, key } of clientsOf(settling)) {
     if (appKeys.includes(key)) {
       faults.push(
@@ -199,9 +202,12 @@ function settleOrigins(settling: Settling): void {
       `${name(settling, 'allowOrigins')} cannot hold \`*\` together with others: \`*\` means public channels without credentials.`,
     )
   }
-  if (sources.allowOrigins.layer === 'default') {
+  // Those of laravel-echo-server came on top of its own application.
+  const isFormers = settling.file?.isEchoServers === true && sources.allowOrigins.layer === 'file'
+  if (sources.allowOrigins.layer === 'default' || isFormers) {
     const urls = [env.APP_URL, laravel?.app.url, values.laravelUrl]
-    values.allowOrigins = [...new Set(urls.flatMap((url) => originOf(url ?? '')))]
+    const given = isFormers ? values.allowOrigins : []
+    values.allowOrigins = [...new Set([...given, ...urls.flatMap((url) => originOf(url ?? ''))])]
   }
 }
 

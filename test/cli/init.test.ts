@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { init } from '../../src/cli/init.ts'
@@ -85,10 +85,23 @@ describe('init', () => {
     expect(read(cwd)).toMatchObject({
       port: 7001,
       logLevel: 'debug',
-      allowOrigins: ['https://app.example.com'],
+      allowOrigins: ['https://app.example.com', 'http://127.0.0.1:1'],
       redis: 'redis://127.0.0.1:1',
     })
     expect(load(cwd).echoServerClients).toEqual([])
+  })
+
+  it('says why a file cannot be written, and writes none that a link names', async () => {
+    const cwd = folderWith({})
+    const nowhere = await runCommand(init, ['--yes', '--config', 'nowhere/x.json', ...NOWHERE], { cwd })
+    expect(nowhere).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^nowhere\/x\.json cannot be written: ENOENT/),
+    })
+    symlinkSync(join(cwd, 'elsewhere.json'), join(cwd, 'link.json'))
+    const link = await runCommand(init, ['--yes', '--config', 'link.json', ...NOWHERE], { cwd })
+    expect(link).toMatchObject({ code: 1, err: expect.stringMatching(/link\.json is there already/) })
+    expect(readdirSync(cwd)).toEqual(['link.json'])
   })
 
   it("leaves to Laravel's .env what it says, and tells the prefix it derives", async () => {

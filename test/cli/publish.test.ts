@@ -127,6 +127,12 @@ describe.runIf(requirePart('redis'))('publish by Redis', () => {
     expect(err).toMatch(/^Redis at 127\.0\.0\.1:\d+ refuses the connection/)
     expect(err).not.toContain('hunter2')
   })
+
+  it('does not wait for Sentinels that are not there', async () => {
+    const { code, err } = await runCommand(publish, ['a', 'E', '{}', '--redis-sentinels', '127.0.0.1:1'])
+    expect(code).toBe(1)
+    expect(err).toMatch(/Sentinels at 127\.0\.0\.1:1 cannot be asked/)
+  })
 })
 
 describe('publish by HTTP', () => {

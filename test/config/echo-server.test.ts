@@ -122,7 +122,7 @@ describe('apiOriginAllow', () => {
     const allowOrigin = 'https://admin.example:443'
     expect(origins({ allowCors: true, allowOrigin })).toEqual(['https://admin.example', 'https://app.example'])
     expect(origins({ allowCors: true, allowOrigin: 'https://app.example' })).toEqual(['https://app.example'])
-    expect(origins({ allowCors: true, allowOrigin }, null)).toEqual(['https://admin.example'])
+    expect(origins({ allowCors: true, allowOrigin }, null)).toEqual(['https://admin.example', 'http://localhost'])
   })
 
   it.each([
@@ -304,6 +304,14 @@ describe('clients', () => {
     const env = 'BROADCAST_CONNECTION=pusher\nPUSHER_APP_ID=app\nPUSHER_APP_KEY=public\nPUSHER_APP_SECRET=s'
     const given = { argv: ['--laravel', 'app'], files: { 'app/.env': env } }
     expect(faultsOf(changed({ clients: [{ appId: 'app', key: 'public' }] }), given)).toHaveLength(1)
+  })
+
+  it('stop it also when other credentials have taken the place of those that pages know', () => {
+    const env = 'BROADCAST_CONNECTION=pusher\nPUSHER_APP_ID=app\nPUSHER_APP_KEY=public\nPUSHER_APP_SECRET=s'
+    const argv = ['--laravel', 'app', '--app-id', 'a', '--app-key', 'new', '--app-secret', 'c']
+    const client = changed({ clients: [{ appId: 'other', key: 'public' }] })
+    expect(faultsOf(client, { argv, files: { 'app/.env': env } })).toHaveLength(1)
+    expect(faultsOf(client, { argv: argv.slice(2), env: { REVERB_APP_KEY: 'public' } })).toHaveLength(1)
   })
 
   it('are worth nothing with the id of the application, which is said', () => {

@@ -9,9 +9,9 @@ export type Description = { user_count?: number; subscription_count?: number }
 
 /** The attributes in a list with commas. Throws unless they are all offered; nothing at all asks for none. */
 export function readInfo(value: unknown, offered: readonly Attribute[]): ReadonlySet<Attribute> {
+  if (typeof value === 'object' && value !== null) throw refusal(offered)
   const wanted = value === undefined || value === null || value === '' ? [] : String(value).split(',')
   const isOffered = (name: string): name is Attribute => (offered as readonly string[]).includes(name)
-  if (typeof value === 'object' && value !== null) throw refusal(offered)
   if (!wanted.every(isOffered)) throw refusal(offered)
   return new Set(wanted)
 }

@@ -256,6 +256,7 @@ describe('a publish that makes no sense', () => {
     ['info that there is not', { ...EVENT, info: 'user_count,mood' }, 'invalid_parameter'],
     ['the cache of channels', { ...EVENT, info: 'cache' }, 'invalid_parameter'],
     ['a list for info', { ...EVENT, info: ['user_count'] }, 'invalid_parameter'],
+    ['an object for info', { ...EVENT, info: { toString: null } }, 'invalid_parameter'],
     ['a number for a socket id', { ...EVENT, socket_id: 1.1 }, 'invalid_body'],
   ])('is a 400 and reaches nobody: %s', async (_, event, code) => {
     const { url, gateway } = await startGateway()
