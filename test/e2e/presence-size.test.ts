@@ -31,6 +31,8 @@ describe.runIf(requirePart('redis'))('a presence channel of many members on two 
   })
 
   it('of a thousand, tells the one who comes of all, all others of that one alone, and asks Redis no more than for ten', async () => {
+    // How many listen is told to Redis twice a second, whoever comes.
+    await Promise.all([here, there].map(({ gateway }) => gateway.services.occupancy.stop(60_000)))
     const few = await listeners(here, 1, 10)
     await untilTold(few, await enter(there, 'first'))
     const { cost: costOfFew } = await costOf('second', few)
