@@ -105,10 +105,10 @@ export class Reports {
   }
 
   #confirm(reported: Reported, count: number | undefined): void {
-    const { channel, total } = reported
+    const { channel, total, isChanged } = reported
     if (this.#said.get(channel) === 0) this.#said.delete(channel)
     // Done by the report before, whose answer was lost: nobody has told of it.
-    const wasNew = this.#unanswered.delete(channel) && total === count && total > 0
+    const wasNew = this.#unanswered.delete(channel) && !isChanged && total === count && total > 0
     this.#options.onReported(wasNew ? { ...reported, isChanged: true, isNew: true } : reported)
   }
 

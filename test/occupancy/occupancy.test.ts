@@ -243,17 +243,6 @@ describe('what others are told', () => {
     }
   })
 
-  it('is made up for although somebody else came before it was said again', async () => {
-    const { store, told, join } = setUp()
-    store.fails = 'done'
-    join('orders', '1.1')
-    await pass(500)
-    join('orders', '2.2')
-    store.fails = 'no'
-    await pass(500)
-    expect(told).toEqual(['occupied orders', 'orders: 2'])
-  })
-
   it('is said again when the store has forgotten it, also while a report is under way', async () => {
     const { store, occupancy, join } = setUp()
     join('orders', '1.1')
