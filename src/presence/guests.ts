@@ -35,6 +35,9 @@ export class Guests {
   /** Users about whom the store may have to be told. */
   readonly #unsaid = new Set<string>()
   #isSaying = false
+  /** The store listens again: whatever failed before is not waited for. */
+  #isHeardAgain = false
+  #retryNow = () => {}
 
   constructor(options: GuestsOptions) {
     this.#options = options
@@ -86,8 +89,11 @@ export class Guests {
     this.#say(ids)
   }
 
+  /** The store has lost everything, and listens. Until it knows who has gone, newcomers are told of them as well. */
   sayAllAgain(): void {
+    this.#isHeardAgain = true
     this.sayAgain([...this.#said.keys()])
+    this.#retryNow()
   }
 
   /** Says again what the record lacks, and takes back what it should not have. */
@@ -116,6 +122,7 @@ export class Guests {
       const update = this.#updateOf(ids)
       if (update === null) continue
       for (const id of idsOf(update)) this.#said.set(id, ON_ITS_WAY)
+      this.#isHeardAgain = false
       try {
         await store.update(update)
         this.#confirm(update)
@@ -123,11 +130,21 @@ export class Guests {
       } catch (error) {
         onError(error)
         for (const id of ids) this.#unsaid.add(id)
-        await new Promise<void>((resolve) => void this.#timers.after(RETRY_MS, resolve))
+        if (!this.#isHeardAgain) await this.#untilRetry()
       }
     }
     this.#isSaying = false
     if (this.#guests.size === 0 && !this.#timers.isStopped) onEmpty()
+  }
+
+  #untilRetry(): Promise<void> {
+    return new Promise((resolve) => {
+      const callOff = this.#timers.after(RETRY_MS, resolve)
+      this.#retryNow = () => {
+        callOff()
+        resolve()
+      }
+    })
   }
 
   #takeUnsaid(): string[] {

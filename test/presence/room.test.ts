@@ -596,6 +596,40 @@ describe('our own users', () => {
     expect(store.ours).toEqual(['1', '2'])
   })
 
+  it('who left while the store was forgetting: a room that nobody is in ends at once, and whoever comes sees nobody', async () => {
+    const { room, store, emptied } = await roomWith(['1'])
+    store.flush()
+    store.isHeld = true
+    room.leave('1')
+    const refused = store.next()
+    // The store refuses the step only after it has said that everything is forgotten.
+    room.forgotten()
+    refused.fail()
+    store.release()
+    await settled()
+    expect([emptied(), store.ours, vi.getTimerCount()]).toEqual([1, [], 0])
+  })
+
+  it('who left while the store was away are said as soon as it listens again', async () => {
+    const { room, store, emptied } = await roomWith(['1'])
+    store.isAway = true
+    room.leave('1')
+    await settled()
+    store.isAway = false
+    store.flush()
+    room.forgotten()
+    await settled()
+    expect([emptied(), store.ours, vi.getTimerCount()]).toEqual([1, [], 0])
+  })
+
+  it('are said twice a second and not more when the store refuses them for another reason', async () => {
+    const { room, store } = await roomWith(['1', '2'])
+    store.isAway = true
+    room.forgotten()
+    await wait(10_000)
+    expect(store.updates.length).toBeLessThan(25)
+  })
+
   it('who come from elsewhere and go before the store was told are shown leaving, after the grace', async () => {
     const { room, store, news, listed } = await roomWith(['1'], ['7'])
     store.isHeld = true
