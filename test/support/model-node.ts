@@ -17,6 +17,8 @@ export class ModelNode {
   state: NodeState = 'well'
   /** How often whoever is here may have been shown leaving when it was last compared with the model. */
   departures: ReadonlyMap<string, number> = new Map()
+  /** Who has gone from it while it was cut off. Should it come back within the linger time, it says that they are here. */
+  readonly leavers: { channel: string; user: string; atMs: number }[] = []
   /** How often it had to take another name for a reason that the model knows. */
   excused = 0
 

@@ -9,6 +9,8 @@ import type { RedisServer } from './redis.ts'
 /** Six renewals in this time, four of which may fail. */
 const LEASE_S = 1.2
 const LINGER_MS = 150
+/** The same on a busy machine. */
+const LINGER_LIMIT_MS = 300
 /** A page that was granted its channels elsewhere within this time was never away. */
 const QUICK_MS = 90
 /** The same after a crash: nobody takes it off before its node's lease has run out. */
@@ -103,6 +105,7 @@ export class ModelService {
     this.#pages[this.#pages.indexOf(page)] = heir
     heir.channels = page.channels
     heir.isEstablished = page.isEstablished
+    this.#goesFrom(page)
     page.drop()
     await this.#bring(heir, this.#node(where), QUICK_MS)
   }
@@ -111,6 +114,7 @@ export class ModelService {
   async move(which: number, where: number): Promise<void> {
     const page = this.#page(which)
     if (page === null) return
+    this.#goesFrom(page)
     page.drop()
     await this.#bring(page, this.#node(where), QUICK_MS)
   }
@@ -120,6 +124,7 @@ export class ModelService {
     const page = this.#page(which)
     if (page === null) return
     for (const channel of page.channels) if (!channels.includes(channel)) this.#departUnlessElsewhere(page, channel)
+    this.#goesFrom(page)
     page.channels = channels
     await this.#bring(page, this.#node(where), QUICK_MS)
   }
@@ -181,6 +186,9 @@ export class ModelService {
     if (node?.state !== 'lost') return
     // Whoever has gone meanwhile may come into sight once more before it is told.
     this.#departAllOf(node)
+    for (const { channel, user, atMs } of node.leavers.splice(0)) {
+      if (performance.now() - atMs < LINGER_LIMIT_MS) this.#depart(channel, user)
+    }
     node.thaw()
     node.state = 'well'
     this.#isCalm = false
@@ -304,8 +312,14 @@ export class ModelService {
   }
 
   #gone(page: ModelPage): void {
+    this.#goesFrom(page)
     this.#pages = this.#pages.filter((other) => other !== page)
     for (const channel of page.channels) this.#departUnlessElsewhere(page, channel)
+  }
+
+  #goesFrom({ node, user, channels }: ModelPage): void {
+    if (node?.state !== 'lost') return
+    for (const channel of channels) node.leavers.push({ channel, user, atMs: performance.now() })
   }
 
   async #scatter(node: ModelNode, elsewhere: number | null, limitMs: number): Promise<void> {
