@@ -1,9 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../../src/config/config.ts'
 import { FakeAuthorizer } from './fake-authorizer.ts'
 import { type RunningGateway, startGateway } from './gateway.ts'
 import { Log } from './log.ts'
 import { grantByToken } from './talking-page.ts'
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts'
+
+const LOOK_EVERY_MS = 20
 
 /** `lost`: cut off for longer than its lease. */
 export type NodeState = 'well' | 'stalled' | 'lost'
@@ -44,6 +47,17 @@ export class ModelNode {
   /** How often Redis no longer knew it. */
   get forgotten(): number {
     return this.log.at('warn').filter((line) => line.includes('no longer knew this node')).length
+  }
+
+  /**
+   * It hears what is published. A gateway that learns of a revocation later asks again about whoever came before that, and
+   * the others see it.
+   */
+  async untilReady(deadlineMs: number): Promise<void> {
+    while ((await fetch(`${this.url}/ready`)).status !== 200) {
+      if (Date.now() > deadlineMs) throw new Error(`${this.name} does not become ready`)
+      await sleep(LOOK_EVERY_MS)
+    }
   }
 
   /** Nothing more passes between it and Redis, and nobody is told. */

@@ -216,6 +216,7 @@ export class ModelService {
     const pages = this.#pages.filter((page) => page.user === user)
     // What was missed in a hole stays unheard, and what is not granted yet is granted after it.
     if (!this.#isCalm || pages.some(({ isEstablished }) => !isEstablished)) return
+    await Promise.all(this.#alive().map((node) => node.untilReady(Date.now() + DEADLINE_MS)))
     for (const page of pages) {
       for (const channel of page.channels) this.#depart(channel, user)
       page.channels = []
