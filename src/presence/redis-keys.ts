@@ -5,6 +5,8 @@ import { RESERVED_PREFIX } from '../channels/channel.ts'
 export type PresenceKeys = {
   /** Sorted set: incarnation of a node → when its lease ends, in Redis's milliseconds; 0 once it was taken for dead. */
   readonly nodes: string
+  /** Text: the run of the server by which all of this was said; another one has forgotten it. */
+  readonly run: string
   /** Hash: the channels where this incarnation has users; `step` → the number of what it said last. */
   node(incarnation: string): string
   /** Hash: `v` → version; a user's id as JSON text → the incarnations that say so, a line break, the member's JSON. */
@@ -29,6 +31,7 @@ export function presenceKeys(options: HashTagOptions): PresenceKeys {
   const place = tag === '' ? [] : [tag]
   return {
     nodes: key('nodes', ...place),
+    run: key('run', ...place),
     node: (incarnation) => key('node', ...place, incarnation),
     presence: (channel) => key('presence', ...place, channel),
     socket: (socketId) => key('socket', ...place, socketId),

@@ -10,7 +10,7 @@ import {
 import { explainRedisError, isReplica } from '../broker/redis-errors.ts'
 import { GatewayError } from '../errors.ts'
 import { type PresenceKeys, presenceKeys } from './redis-keys.ts'
-import { type PresenceScripts, withPresenceScripts } from './redis-scripts.ts'
+import { type LeaseArguments, type PresenceScripts, withPresenceScripts } from './redis-scripts.ts'
 
 export type RedisLeaseOptions = RedisAddress & {
   redisPrefix: string
@@ -53,6 +53,8 @@ export class RedisLease {
   /** The renewal that is under way, and what it finds: nodes whose lease has run out. */
   #renewal: Promise<readonly string[]> | null = null
   #timer: NodeJS.Timeout | null = null
+  /** Behind it may be a server that has begun anew: nothing is asked or said before that is known. */
+  #isNewConnection = false
   #isLeaving = false
   #isStopped = false
   #stepsBeforeJudging = 0
@@ -78,6 +80,9 @@ export class RedisLease {
       }),
     )
     this.#commands.on('error', (error) => this.complain(error))
+    this.#commands.on('ready', () => {
+      this.#isNewConnection = true
+    })
   }
 
   /** The name this node goes by; null before it has signed on. */
@@ -103,7 +108,7 @@ export class RedisLease {
    */
   async ask<T>(command: (commands: Commands & PresenceScripts, incarnation: string) => Promise<T>): Promise<T> {
     try {
-      if (this.#incarnation === null) await this.renew()
+      if (this.#incarnation === null || this.#isNewConnection) await this.renew()
       return await command(this.#commands, this.#incarnation ?? '')
     } catch (cause) {
       this.complain(cause)
@@ -146,7 +151,7 @@ export class RedisLease {
     const incarnation = this.#incarnation
     if (incarnation === null) return
     await this.#commands
-      .sseRenew(this.keys.nodes, incarnation, Math.ceil(keepMs))
+      .sseRenew(...this.#arguments(incarnation, Math.ceil(keepMs)))
       .catch((error: unknown) => this.complain(error))
   }
 
@@ -186,7 +191,8 @@ export class RedisLease {
       await this.#enrol()
       this.#stepsBeforeJudging = Math.max(this.#stepsBeforeJudging, STEPS_OF_NEWCOMER)
     }
-    const [state, ...late] = await this.#commands.sseRenew(this.keys.nodes, this.#incarnation ?? '', this.#liveMs())
+    this.#isNewConnection = false
+    const [state, ...late] = await this.#commands.sseRenew(...this.#arguments(this.#incarnation ?? '', this.#liveMs()))
     this.#recovered()
     // Whoever was late itself spares the others for a lease: when Redis was away they were all late, and are on their way
     // back.
@@ -198,7 +204,7 @@ export class RedisLease {
   // A name of its own for each attempt: one whose answer was lost may have been taken for dead meanwhile.
   async #enrol(): Promise<void> {
     const incarnation = randomBytes(12).toString('base64url')
-    await this.#commands.sseEnrol(this.keys.nodes, incarnation, this.#liveMs())
+    await this.#commands.sseEnrol(...this.#arguments(incarnation, this.#liveMs()))
     this.#incarnation = incarnation
   }
 
@@ -209,7 +215,7 @@ export class RedisLease {
     this.#hasBegunAnew = true
     this.#logger.warn(
       { former, incarnation: this.#incarnation },
-      'presence: Redis no longer knew this node (frozen, cut off or flushed); it says again who is here',
+      'presence: Redis no longer knew this node (it was frozen or cut off, or Redis began anew); it says again who is here',
     )
     this.#hooks.onForgotten(former)
   }
@@ -220,6 +226,11 @@ export class RedisLease {
       this.#logger.info(`presence: ${this.#where} works again`)
     }
     this.#hasFailedSinceRenewal = false
+  }
+
+  #arguments(incarnation: string, leaseMs: number): LeaseArguments {
+    const { nodes, run, node, presence } = this.keys
+    return [nodes, run, incarnation, leaseMs, node(''), presence('')]
   }
 
   #liveMs(): number {

@@ -6,18 +6,37 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 `
 
-/** Signs on: KEYS[1] the nodes; ARGV[1] a new incarnation; ARGV[2] how long its lease is, in milliseconds. */
-const ENROL = `${NOW}
+/**
+ * What a server that begins anew remembers was true at some moment: at its last snapshot, or when its master was lost.
+ * Since then users may have gone, and been banned. So nothing counts that was said before, and everybody says it again.
+ * KEYS[1] the nodes; KEYS[2] the server's last run; ARGV[3] and ARGV[4] what the keys of nodes and of channels begin with.
+ */
+const FORGET_BEFORE = `
+local function forgetBefore()
+  local info = redis.pcall('INFO', 'server')
+  local run = type(info) == 'string' and string.match(info, 'run_id:(%w+)')
+  if not run or redis.call('GET', KEYS[2]) == run then return end
+  for _, node in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '+inf')) do
+    redis.call('ZADD', KEYS[1], 0, node)
+    for _, channel in ipairs(redis.call('HKEYS', ARGV[3] .. node)) do redis.call('UNLINK', ARGV[4] .. channel) end
+  end
+  redis.call('SET', KEYS[2], run)
+end
+`
+
+/** Signs on: KEYS, ARGV[3] and ARGV[4] as above; ARGV[1] a new incarnation; ARGV[2] milliseconds its lease is long. */
+const ENROL = `${NOW}${FORGET_BEFORE}
+forgetBefore()
 redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[2]), ARGV[1])
 return 1
 `
 
 /**
- * Extends a lease. KEYS[1] the nodes; ARGV[1] the incarnation; ARGV[2] how long from now, in milliseconds. Answers
- * `dead` when it was taken for dead; otherwise `alive`, or `late` when only nobody had noticed, and then some whose
- * lease has run out.
+ * Extends a lease. KEYS and ARGV as in ENROL. Answers `dead` when it was taken for dead, or Redis has begun anew;
+ * otherwise `alive`, or `late` when only nobody had noticed, and then some whose lease has run out.
  */
-const RENEW = `${NOW}
+const RENEW = `${NOW}${FORGET_BEFORE}
+forgetBefore()
 local expiry = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0)
 if expiry == 0 then return {'dead'} end
 redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[2]), ARGV[1])
@@ -231,9 +250,19 @@ for i = 2, #said, 2 do said[i] = string.format('%.0f', nowUs - said[i]) end
 return said
 `
 
+/** See ENROL. */
+export type LeaseArguments = [
+  nodes: string,
+  run: string,
+  incarnation: string,
+  leaseMs: number,
+  nodePrefix: string,
+  presencePrefix: string,
+]
+
 export type PresenceScripts = {
-  sseEnrol(nodes: string, incarnation: string, leaseMs: number): Promise<number>
-  sseRenew(nodes: string, incarnation: string, leaseMs: number): Promise<['dead' | 'alive' | 'late', ...string[]]>
+  sseEnrol(...lease: LeaseArguments): Promise<number>
+  sseRenew(...lease: LeaseArguments): Promise<['dead' | 'alive' | 'late', ...string[]]>
   sseKill(nodes: string, node: string, incarnation: string): Promise<string[]>
   ssePresence(nodes: string, node: string, channel: string, ...args: (string | number)[]): Promise<number | string>
   sseReap(nodes: string, node: string, channel: string, ...args: string[]): Promise<string[]>
@@ -251,8 +280,8 @@ export type PresenceScripts = {
 
 /** Teaches a connection the scripts of presence and grants. */
 export function withPresenceScripts(commands: Commands): Commands & PresenceScripts {
-  commands.defineCommand('sseEnrol', { numberOfKeys: 1, lua: ENROL })
-  commands.defineCommand('sseRenew', { numberOfKeys: 1, lua: RENEW })
+  commands.defineCommand('sseEnrol', { numberOfKeys: 2, lua: ENROL })
+  commands.defineCommand('sseRenew', { numberOfKeys: 2, lua: RENEW })
   commands.defineCommand('sseKill', { numberOfKeys: 2, lua: KILL })
   commands.defineCommand('ssePresence', { numberOfKeys: 3, lua: UPDATE })
   commands.defineCommand('sseReap', { numberOfKeys: 3, lua: REAP })

@@ -47,7 +47,7 @@ async function contractHarness(server: RedisServer, options: Partial<RedisLeaseO
       await presence.stop(0)
       // What is still occupied was left at this moment.
       const left = await server.cli('KEYS', `${options.redisPrefix}*`)
-      expect(left.split('\n').filter((key) => !/sse:(occupancy|vacating)/.test(key) && key !== '')).toEqual([])
+      expect(left.split('\n').filter((key) => !/sse:(run|occupancy|vacating)/.test(key) && key !== '')).toEqual([])
     },
   }
 }

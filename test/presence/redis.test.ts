@@ -47,7 +47,7 @@ describe.runIf(requirePart('redis'))('on a real Redis', () => {
       close: async () => {
         await store.stop(0)
         ears.close()
-        expect(await server.cli('KEYS', `${redisPrefix}*`)).toBe('')
+        expect(await server.cli('KEYS', `${redisPrefix}*`)).toMatch(/^\S+sse:run\S*$/)
       },
     }
   })
@@ -72,7 +72,7 @@ describe.runIf(requirePart('redis'))('in a Redis Cluster', () => {
         close: async () => {
           await store.stop(0)
           ears.close()
-          expect(await server.cli('KEYS', `${redisPrefix}*`)).toBe('')
+          expect(await server.cli('KEYS', `${redisPrefix}*`)).toMatch(/^\S+sse:run\S*$/)
         },
       }
     })
@@ -199,7 +199,7 @@ describe.runIf(requirePart('redis'))('RedisPresenceStore on many nodes', () => {
         ['+1', '-1'],
         ['+1', '-1'],
       ])
-      expect(await redis.keys(`${redisPrefix}*`)).toEqual([nodes])
+      expect((await redis.keys(`${redisPrefix}*`)).sort()).toEqual([nodes, keys().run])
     })
 
     it('has no say any more: what it still sends is refused, and it is asked once to say everything again', async () => {
@@ -214,6 +214,51 @@ describe.runIf(requirePart('redis'))('RedisPresenceStore on many nodes', () => {
       await join(node, '2')
       expect(node.forgotten()).toBe(1)
       expect(await node.log.until(/no longer knew this node/)).toMatchObject({ former })
+    })
+  })
+
+  describe('of a server that was another one before', () => {
+    /** What a snapshot holds, or a replica: all of it is true, and of the past. */
+    const beginAnew = () => redis.set(keys().run, 'the run before')
+    const listed = async ({ store }: PresenceNode) => (await store.read(ROOM)).members.map(({ id }) => id).sort()
+
+    it('believe nothing that was said before, and say it again', async () => {
+      const [one, other] = [await start({ leaseS: 60 }), await start({ leaseS: 60 })]
+      one.sayAgain = () => void join(one, '1')
+      await join(one, '1', 'gone')
+      await join(other, '2')
+      await beginAnew()
+      await one.store.verify()
+      await vi.waitFor(async () => expect(await listed(one)).toEqual(['1']), PATIENCE_MS)
+      expect([one.forgotten(), other.forgotten()]).toEqual([1, 0])
+      await expect(join(other, '2')).rejects.toThrow(/say it again/)
+      await join(other, '2')
+      expect(await listed(one)).toEqual(['1', '2'])
+      await one.store.verify()
+      expect([one.forgotten(), other.forgotten()]).toEqual([1, 1])
+      expect(ears.story(ROOM)).toEqual(['+1 +gone', '+2', '+1', '+2'])
+    })
+
+    it('ask nothing through a new connection before that is known', async () => {
+      const [one, other] = [await start({ leaseS: 60 }), await start({ leaseS: 60 })]
+      await join(other, 'gone')
+      await beginAnew()
+      expect(await listed(one)).toEqual(['gone'])
+      await redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+      await vi.waitFor(async () => expect(await listed(one)).toEqual([]), PATIENCE_MS)
+      expect(one.forgotten()).toBe(1)
+    })
+
+    it('clean up after those who are not there any more', async () => {
+      const victim = await start()
+      await join(victim, '7')
+      victim.kill()
+      await beginAnew()
+      const peer = await start()
+      await vi.waitFor(async () => expect(await redis.zcard(keys().nodes)).toBe(1), PATIENCE_MS)
+      expect((await redis.keys(`${redisPrefix}*`)).sort()).toEqual([keys().nodes, keys().run])
+      expect(ears.story(ROOM)).toEqual(['+7'])
+      expect(peer.forgotten()).toBe(0)
     })
   })
 
@@ -402,7 +447,7 @@ describe.runIf(requirePart('redis'))('RedisPresenceStore on many nodes', () => {
       await node.store.update({ channel: 'presence-b', joined: [user('1')], left: [], isLast: false })
       await node.store.stop(0)
       await ears.until((self) => self.story(ROOM).includes('-1 -2') && self.story('presence-b').includes('-1'))
-      expect(await redis.keys(`${redisPrefix}*`)).toEqual([])
+      expect(await redis.keys(`${redisPrefix}*`)).toEqual([keys().run])
     })
 
     it('keeps them as long as it was told to, for a peer to take them off', async () => {
