@@ -10,6 +10,7 @@ import { RedisBroker } from './broker/redis.ts'
 import type { LastEvents } from './cache/last-events.ts'
 import { MemoryLastEvents } from './cache/memory.ts'
 import { RedisLastEvents } from './cache/redis.ts'
+import { REVOCATIONS } from './channels/own-traffic.ts'
 import type { Config } from './config/config.ts'
 import { History } from './history/history.ts'
 import { Admission } from './http/admission.ts'
@@ -83,6 +84,15 @@ export function buildServices(config: Config, logger: Logger, parts: GatewayPart
       recheckMs: config.recheckS * 1000,
       store: stores.grants,
       onLeave: (channel, socketId) => presence.leave(channel, socketId),
+      onRevokedElsewhere: (revocation) => {
+        broker.publish([REVOCATIONS], JSON.stringify(revocation)).catch((error: unknown) => {
+          const { socket: socketId } = revocation
+          logger.warn(
+            { err: error, socketId },
+            'a revocation did not reach the other gateways; revoke this socket again',
+          )
+        })
+      },
       onError: (error) => logger.debug({ err: error }, 'grants could not be shared with other gateways'),
     }),
     history,

@@ -11,7 +11,7 @@ export type Credentials = {
   readonly host: string
 }
 
-/** Who somebody is on a presence channel. Ids are compared as strings. */
+/** Who somebody is on a presence channel; on a private one, where Laravel says so, whose page it is. Ids are compared as strings. */
 export type Member = { readonly id: string; readonly info: unknown }
 
 export type Grant = { readonly allowed: true; readonly member?: Member; readonly sharedSecret?: string }

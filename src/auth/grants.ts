@@ -14,6 +14,8 @@ export type GrantsOptions = {
   readonly store: GrantStore | null
   /** A socket no longer counts as present on a guarded channel. */
   readonly onLeave: (channel: string, socketId: string) => void
+  /** Other nodes do not know that the revocation concerns them: they are to hear this one too. */
+  readonly onRevokedElsewhere?: (revocation: Revocation) => void
   readonly onError: (error: unknown) => void
   /** Milliseconds since whenever. */
   readonly now?: () => number
@@ -119,11 +121,26 @@ export class Grants {
   }
 
   #take(revocation: Revocation): number {
-    const { socket: socketId } = revocation
-    const named = socketId === null ? this.#sockets.values() : [this.#sockets.get(socketId)]
+    const { user, socket: socketId } = revocation
+    const named = socketId === null ? [...this.#sockets.values()] : [this.#sockets.get(socketId)]
     let count = 0
-    for (const socket of [...named]) count += socket?.revoke(revocation) ?? 0
+    for (const socket of named) {
+      if (user !== null && socket?.isOf(user) === true) this.#passOn(revocation, socket.id)
+      count += socket?.revoke(revocation) ?? 0
+    }
     return count
+  }
+
+  // Where a page has only channels for which Laravel named nobody, nobody knows whose page it is.
+  #passOn({ channel, terminate }: Revocation, socketId: string): void {
+    const { onRevokedElsewhere, onError } = this.#options
+    const found = this.#shared?.find(socketId).then((records = []) => {
+      const unnamed = records.flatMap(({ channels }) => [...channels].filter(([, member]) => member === null))
+      const isConcerned = unnamed.some(([name]) => channel === null || name === channel)
+      const more = terminate === undefined ? {} : { terminate }
+      if (isConcerned) onRevokedElsewhere?.({ user: null, channel, socket: socketId, ...more })
+    })
+    found?.catch(onError)
   }
 
   #open(socketId: string): Socket {

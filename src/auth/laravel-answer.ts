@@ -65,7 +65,9 @@ function judgeBody(body: Uint8Array | null, { kind }: Channel): Judgement {
   const isGrant = answer === true || isSigned(answer) || member !== null
   if (!isGrant) return refused('unrecognized', NO_GRANT)
   if (kind === 'presence' && member === null) return refused('no_identity', NO_IDENTITY)
-  return { decision: grantOf(answer, kind === 'presence' ? member : null), reason: 'granted' }
+  // On a private channel it is nobody's list that he is on: of the user the id is kept, to know whose page it is.
+  const known = kind === 'presence' || member === null ? member : { id: member.id, info: null }
+  return { decision: grantOf(answer, known), reason: 'granted' }
 }
 
 function grantOf(answer: unknown, member: Member | null): Decision {

@@ -107,6 +107,11 @@ export class Socket {
     return held?.visits.has(visit) === true ? held.grant : undefined
   }
 
+  /** True when Laravel has named this user for it on any of its channels. */
+  isOf(user: string): boolean {
+    return [...this.#held.values()].some(({ grant }) => grant.member?.id === user)
+  }
+
   /** What other nodes may know of it. The secret of an encrypted channel is for its page alone. */
   record(): GrantedChannels {
     const told = [...this.#held].filter(([, { isLive, grant }]) => isLive && grant.sharedSecret === undefined)

@@ -55,7 +55,7 @@ const listening = {
   adminPort: option(
     integer(0, 65_535),
     null,
-    'Answer `/metrics` and admin calls on this port of `--host`; without it only callers on this machine that come without a proxy get them.',
+    'Answer `/metrics`, `/health` and `/ready` on this port of `--host`; without it only callers on this machine that come without a proxy get `/metrics`.',
   ),
   trustProxy: option(
     list(proxy),

@@ -19,11 +19,11 @@ export function registerLeave(app: FastifyInstance, services: Services): void {
   app.post(PATHS.leave, { bodyLimit: services.config.maxBodyBytes }, async (request, reply) => {
     const socketId = proveSocket(services, request, String(request.body ?? ''))
     limit.count(socketId)
-    // A gateway that has stopped since hears no message any more.
+    await services.broker.publish([LEAVES], printLeave(socketId))
+    // A gateway that has stopped since hears no message any more. Only now: where nobody was told, nothing has changed.
     await services.grants.forget(socketId).catch((error: unknown) => {
       throw new GatewayError('broker_unavailable', { cause: error })
     })
-    await services.broker.publish([LEAVES], printLeave(socketId))
     return reply.status(204).send()
   })
 }

@@ -20,6 +20,7 @@ export function registerWhisper(app: FastifyInstance, services: Services): void 
   const bodyLimit = config.maxWhisperBytes + config.maxChannelBytes + ENVELOPE_BYTES
   app.post(PATHS.whisper, { bodyLimit }, async (request, reply) => {
     try {
+      if (config.maxWhispersPerSecond === 0) throw new GatewayError('whisper_denied', { message: OFF })
       const { channel, event, dataJson, socketId } = readWhisper(services, request)
       limit.count(socketId)
       const grant = await grants.live(socketId, channel.name)
@@ -63,4 +64,5 @@ function invalid(message: string): GatewayError {
 
 const EVENT = `event must begin with client- and have at most ${MAX_NAME_LENGTH} characters.`
 const PUBLIC = 'Public channels carry no whispers: nobody knows who is on them. Use a private or a presence channel.'
+const OFF = 'This gateway carries no whispers: --max-whispers-per-second is 0.'
 const ENCRYPTED = 'Encrypted channels carry no whispers: the gateway would read them.'

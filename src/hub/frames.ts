@@ -25,7 +25,7 @@ export type MemberList = { readonly json: string; readonly count: number | null 
 export function subscribedFrame(channel: string, { member, sharedSecret }: Grant, list?: MemberList): Frame {
   const rest: Omit<SubscribedData, 'channel' | 'members'> = {
     ...(list === undefined || list.count === null ? {} : { count: list.count }),
-    ...(member === undefined ? {} : { me: member.id }),
+    ...(member === undefined || list === undefined ? {} : { me: member.id }),
     ...(sharedSecret === undefined ? {} : { sharedSecret }),
   }
   // The members are printed already: a list of a thousand is the same text for all who come.

@@ -160,8 +160,10 @@ export class Room {
   #lookAgain(): void {
     if (this.#isLookingAgain) return
     this.#isLookingAgain = true
+    const { graceMs } = this.#options
+    const left = [...this.#doubted.values()].map((sinceMs) => sinceMs + graceMs - Date.now())
     // A timer may be a little early, and then nobody would be missing for long enough.
-    this.#timers.after(this.#options.graceMs + 20, () => {
+    this.#timers.after(Math.min(graceMs, ...left.filter((ms) => ms > 0)) + 20, () => {
       this.#isLookingAgain = false
       this.refresh()
     })

@@ -389,6 +389,40 @@ describe('a revocation', () => {
   })
 })
 
+describe('a page with channels at another node too', () => {
+  const passedOn: Revocation[] = []
+  const startTelling = () => {
+    passedOn.length = 0
+    return start({ onRevokedElsewhere: (revocation) => passedOn.push(revocation) })
+  }
+
+  it.each<[string, Partial<Revocation>, Partial<Revocation>[]]>([
+    ['of a user, who is named here alone', { user: '7' }, [{ socket: ME }]],
+    ['of a user on a channel that is there alone', { user: '7', channel: ORDERS }, [{ socket: ME, channel: ORDERS }]],
+    ['that sends a user away', { user: '7', terminate: true }, [{ socket: ME, terminate: true }]],
+    ['of a user on a channel that is here alone', { user: '7', channel: ROOM }, []],
+    ['of somebody else', { user: '8' }, []],
+    ['of a socket, which all nodes know', { socket: ME }, []],
+  ])('is named by its socket to the others after a revocation %s', async (_, named, expected) => {
+    const grants = startTelling()
+    join(grants, ME, ROOM)
+    join(grants, '9.9', ROOM)
+    store.knows(ME, [[ORDERS, null]])
+    revoke(grants, named)
+    await turn()
+    expect(passedOn).toEqual(expected.map((one) => ({ user: null, channel: null, ...one })))
+  })
+
+  it('need not be named where the user is named as well', async () => {
+    const grants = startTelling()
+    join(grants, ME, ROOM)
+    store.knows(ME, [['presence-room.2', '7']])
+    revoke(grants, { user: '7' })
+    await turn()
+    expect(passedOn).toEqual([])
+  })
+})
+
 describe('a node that has heard nothing for a while', () => {
   const ban = { user: '7', channel: ROOM, socket: null }
 

@@ -40,8 +40,11 @@ describe('a grant', () => {
     expect(decide(PRESENCE, 200, body)).toEqual({ allowed: true, member: { id: '5', info: { name: 'Ada' } } })
   })
 
-  it('may be channel_data on a private channel, where it names no member', () => {
-    expect(decide(PRIVATE, 200, '{"channel_data":{"user_id":5,"user_info":["a"]}}')).toEqual({ allowed: true })
+  it('may be channel_data on a private channel, of which the id is kept', () => {
+    expect(decide(PRIVATE, 200, '{"channel_data":{"user_id":5,"user_info":["a"]}}')).toEqual({
+      allowed: true,
+      member: { id: '5', info: null },
+    })
   })
 
   it('carries the secret of an encrypted channel', () => {

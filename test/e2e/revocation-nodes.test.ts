@@ -211,6 +211,46 @@ describe.runIf(requirePart('redis'))('on three gateways', () => {
       )
     }
 
+    it.concurrent(
+      'by user reaches the private channels of a page that is on its presence channel at another gateway',
+      apart(async () => {
+        const { ada, room, lounge, news } = openScene()
+        const page = await stay(ada, nodes[0], [room, news])
+        const elsewhere = await comeAs(page, ada, [lounge, news]).enter(nodes[1])
+        await vi.waitUntil(async () => (await fleet.recordOf(socketIdOf(page)))?.channels.length === 2)
+        const revokedAt = performance.now()
+        await fleet.revoke({ user: ada })
+        await Promise.all([page.until(`!${room}`), elsewhere.until(`!${lounge}`)])
+        expect(performance.now() - revokedAt).toBeLessThan(1000)
+        expect(await whisperAt(nodes, elsewhere)).toEqual([403, 403, 403])
+        await fleet.publish(lounge, 'secret')
+        await fleet.publish(news, 'after')
+        await untilAll([page, elsewhere], 'after')
+        expect([page.changes, elsewhere.changes]).toEqual([
+          [`!${room}`, 'after'],
+          [`!${lounge}`, 'after'],
+        ])
+      }),
+    )
+
+    it.concurrent(
+      'by user reaches a page with private channels alone, where Laravel has named the user',
+      apart(async () => {
+        const { ada, bob, news } = openScene()
+        const channels = [`private-named.${news}`, news] as const
+        const [page, other] = await Promise.all([stay(ada, nodes[0], channels), stay(bob, nodes[1], channels)])
+        await fleet.revoke({ user: ada })
+        await page.until(`!${channels[0]}`)
+        await fleet.publish(channels[0], 'secret')
+        await fleet.publish(news, 'after')
+        await untilAll([page, other], 'after')
+        expect([page.changes, other.changes]).toEqual([
+          [`!${channels[0]}`, 'after'],
+          ['after', 'secret'],
+        ])
+      }),
+    )
+
     type Visit = Awaited<ReturnType<typeof visitRemote>>
 
     /** A page at a gateway that is about to hear nothing, and somebody at each of the others. */

@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import { atEndOfTest } from '../support/at-end.ts'
 import { type RunningGateway, startGateway } from '../support/gateway.ts'
+import { StuckBroker } from '../support/stuck-broker.ts'
 import {
   grantByToken,
   joinPage,
@@ -190,6 +191,23 @@ describe('a goodbye that is refused changes nothing', () => {
     const grace = await joinPage(gateway, ROOM, { user: 'grace' })
     expect((await leave(grace, { socketId: ada.socketId, key: ada.key })).status).toBe(401)
     expect(await told(gateway, grace)).toEqual([])
+  })
+
+  it('when the others cannot be told: it may be said again', async () => {
+    const broker = new StuckBroker()
+    broker.release()
+    const gateway = await startGateway(FOREVER, { broker })
+    gateway.authorizer.decides(grantByToken)
+    const ada = await joinPage(gateway, ROOM)
+    const forget = vi.spyOn(gateway.gateway.services.grants, 'forget')
+    broker.isRefusing = true
+    expect(await leave(ada)).toMatchObject({ status: 503, code: 'broker_unavailable' })
+    // Other gateways would take no whisper of the page any more, which goes on.
+    expect(forget).not.toHaveBeenCalled()
+    broker.isRefusing = false
+    expect((await leave(ada)).status).toBe(204)
+    await ada.stream.next('bye')
+    expect(forget).toHaveBeenCalledOnce()
   })
 
   it('when there were too many in one second', async () => {

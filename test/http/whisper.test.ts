@@ -478,6 +478,14 @@ describe('too many whispers', () => {
     })
   })
 
+  it('are forbidden, and no page is told to try again, where the limit is 0', async () => {
+    const gateway = await gatewayWithUsers({ maxWhispersPerSecond: 0 })
+    const ada = await joinPage(gateway, ROOM)
+    const answer = await whisper(ada)
+    expect(answer).toMatchObject({ status: 403, code: 'whisper_denied' })
+    expect(answer.headers).not.toHaveProperty('retry-after')
+  })
+
   it('are counted also when they are refused, and not at all without a key', async () => {
     const gateway = await gatewayWithUsers({ maxWhispersPerSecond: 1 })
     const ada = await joinPage(gateway, PRIVATE)

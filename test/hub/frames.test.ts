@@ -26,8 +26,16 @@ describe('what the gateway says beside the broadcasts', () => {
   it('is `subscribed`, with who the page is and with the secret, where there is one', () => {
     expect(text(subscribedFrame('a', { allowed: true }))).toBe('event: subscribed\ndata: {"channel":"a"}\n\n')
     const member = { id: '7', info: { name: 'Ada' } }
-    expect(text(subscribedFrame('presence-r', { allowed: true, member, sharedSecret: 's' }))).toBe(
-      'event: subscribed\ndata: {"channel":"presence-r","me":"7","sharedSecret":"s"}\n\n',
+    const list = { json: '[]', count: null }
+    expect(text(subscribedFrame('presence-r', { allowed: true, member, sharedSecret: 's' }, list))).toBe(
+      'event: subscribed\ndata: {"channel":"presence-r","members":[],"me":"7","sharedSecret":"s"}\n\n',
+    )
+  })
+
+  it('is `subscribed` without who the page is on a private channel, where the gateway may know it as well', () => {
+    const member = { id: '7', info: null }
+    expect(text(subscribedFrame('private-a', { allowed: true, member }))).toBe(
+      'event: subscribed\ndata: {"channel":"private-a"}\n\n',
     )
   })
 

@@ -706,6 +706,27 @@ describe('somebody who is missing from the record', () => {
     expect(news()).toEqual([])
   })
 
+  it('is shown leaving after the grace and not later, also when others were missing before', async () => {
+    const { room, store, news } = await roomWith(['1'], ['7', '8'])
+    const loses = async (id: string) => {
+      store.isMute = true
+      store.peer([], [id])
+      store.isMute = false
+      room.refresh()
+      await settled()
+    }
+    await loses('7')
+    await wait(0.6 * GRACE_MS)
+    await loses('8')
+    await wait(0.4 * GRACE_MS + 100)
+    expect(news()).toEqual(['-7'])
+    await wait(0.6 * GRACE_MS)
+    expect(news()).toEqual(['-8'])
+    const reads = store.reads
+    await wait(10 * GRACE_MS)
+    expect([news(), store.reads]).toEqual([[], reads])
+  })
+
   it('is given the whole grace from the first time missing, also when others were missing before', async () => {
     const { room, store, news } = await roomWith(['1'], ['7', '8'])
     store.isMute = true

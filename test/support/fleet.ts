@@ -111,11 +111,11 @@ function argumentsOf(
   return ['--laravel-url', laravel.url, '--redis-prefix', PREFIX, ...timing.map(String), ...args]
 }
 
-/** Takes the bearer token for the user's id. */
+/** Takes the bearer token for the user's id. Callbacks of `private-named.…` return an array, as those of presence channels. */
 export function grantByBearer({ headers, channel }: FakeRequest): FakeReply {
   const id = userOf(headers)
   if (id === undefined) return REFUSAL
-  return channel.startsWith('presence-') ? presenceGrant(id, { name: id }) : GRANT
+  return /^(presence-|private-named\.)/.test(channel) ? presenceGrant(id, { name: id }) : GRANT
 }
 
 export function userOf({ authorization = '' }: FakeRequest['headers']): string | undefined {
