@@ -62,7 +62,6 @@ const COMMANDS = [
   'zscore',
   'zrangebyscore',
   'zrem',
-  'unlink',
   // The last events of cache channels.
   'pttl',
   // The secret that all gateways share.

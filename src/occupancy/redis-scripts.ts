@@ -28,7 +28,7 @@ end
  * Otherwise 1, and for each channel its total and what was done: 0 nothing, 1 the total is another, 2 the channel is new.
  */
 const REPORT = `${COUNT}
-if tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0) == 0 then return {0} end
+if tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0) <= 0 then return {0} end
 if tonumber(redis.call('HGET', KEYS[2], ARGV[2]) or 0) >= tonumber(ARGV[3]) then return {-1} end
 redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
 local answer = {1}
@@ -56,7 +56,7 @@ return answer
 const REAP = `${COUNT}
 local expiry = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if expiry and tonumber(expiry) > now then return {0} end
-if expiry then redis.call('ZADD', KEYS[1], 0, ARGV[1]) end
+if expiry and tonumber(expiry) > 0 then redis.call('ZADD', KEYS[1], 0, ARGV[1]) end
 local answer = {1}
 for i = 3, #ARGV do
   local sockets = redis.call('HGET', KEYS[2], ARGV[i])

@@ -3,7 +3,10 @@ import { RESERVED_PREFIX } from '../channels/channel.ts'
 
 /** What presence, grants and occupancy keep in Redis. */
 export type PresenceKeys = {
-  /** Sorted set: incarnation of a node → when its lease ends, in Redis's milliseconds; 0 once it was taken for dead. */
+  /**
+   * Sorted set: incarnation of a node → when its lease ends, in Redis's milliseconds; 0 once it was taken for dead, -1
+   * when Redis has begun anew since.
+   */
   readonly nodes: string
   /** Text: the run of the server by which all of this was said; another one has forgotten it. */
   readonly run: string

@@ -8,8 +8,9 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 /**
  * What a server that begins anew remembers was true at some moment: at its last snapshot, or when its master was lost.
- * Since then users may have gone, and been banned. So nothing counts that was said before, and everybody says it again.
- * KEYS[1] the nodes; KEYS[2] the server's last run; ARGV[3] and ARGV[4] what the keys of nodes and of channels begin with.
+ * Since then users may have gone, and been banned. So nothing counts that was said before, and everybody says it again;
+ * then it is taken back as what the dead have said. KEYS[1] the nodes; KEYS[2] the server's last run; ARGV[3] and ARGV[4]
+ * what the keys of nodes and of channels begin with.
  */
 const FORGET_BEFORE = `
 local function forgetBefore()
@@ -17,8 +18,9 @@ local function forgetBefore()
   local run = type(info) == 'string' and string.match(info, 'run_id:(%w+)')
   if not run or redis.call('GET', KEYS[2]) == run then return end
   for _, node in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '+inf')) do
-    redis.call('ZADD', KEYS[1], 0, node)
-    for _, channel in ipairs(redis.call('HKEYS', ARGV[3] .. node)) do redis.call('UNLINK', ARGV[4] .. channel) end
+    redis.call('ZADD', KEYS[1], -1, node)
+    -- Versions may have been higher already.
+    for _, channel in ipairs(redis.call('HKEYS', ARGV[3] .. node)) do redis.call('HDEL', ARGV[4] .. channel, 'v') end
   end
   redis.call('SET', KEYS[2], run)
 end
@@ -38,7 +40,7 @@ return 1
 const RENEW = `${NOW}${FORGET_BEFORE}
 forgetBefore()
 local expiry = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0)
-if expiry == 0 then return {'dead'} end
+if expiry <= 0 then return {'dead'} end
 redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[2]), ARGV[1])
 local dead = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now), 'LIMIT', 0, 16)
 return {expiry > now and 'alive' or 'late', unpack(dead)}
@@ -51,7 +53,7 @@ return {expiry > now and 'alive' or 'late', unpack(dead)}
 const KILL = `${NOW}
 local expiry = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not expiry or tonumber(expiry) > now then return {} end
-redis.call('ZADD', KEYS[1], 0, ARGV[1])
+if tonumber(expiry) > 0 then redis.call('ZADD', KEYS[1], 0, ARGV[1]) end
 local channels = {}
 for _, field in ipairs(redis.call('HKEYS', KEYS[2])) do
   if field ~= 'step' then channels[#channels + 1] = field end
@@ -102,21 +104,34 @@ end
  * What a node says about one channel. KEYS[1] the nodes; KEYS[2] the node's channels; KEYS[3] the channel; ARGV[1] the
  * incarnation; ARGV[2] where changes are published; ARGV[3] the channel's name, ARGV[4] as JSON; ARGV[5] `last` when
  * nobody of this node is left; ARGV[6] the number of this step; ARGV[7] how many joined; then id and member of each,
- * as JSON; the rest who left, as JSON. Answers 0 when the incarnation was taken for dead, and -1 when a later step came
+ * as JSON; the rest who left, as JSON. What was said to another run of the server does not count. Answers 0 when the incarnation was taken for dead, and -1 when a later step came
  * first: what a node sent on a connection it has given up may still arrive, and nobody would take it back. Otherwise a
  * letter for each user, in their order: `n` new to the channel, `o` there on this node's word only, and already before;
  * `g` gone from it, `a` absent already; `-` none of these.
  */
 const UPDATE = `${CHANGE}
 local node = ARGV[1]
-if tonumber(redis.call('ZSCORE', KEYS[1], node) or 0) == 0 then return 0 end
+if tonumber(redis.call('ZSCORE', KEYS[1], node) or 0) <= 0 then return 0 end
 if tonumber(redis.call('HGET', KEYS[2], 'step') or 0) >= tonumber(ARGV[6]) then return -1 end
+
+local areSomeForgotten = #redis.call('ZRANGEBYSCORE', KEYS[1], -1, -1, 'LIMIT', 0, 1) > 0
+local function counting(nodes)
+  if not nodes or not areSomeForgotten then return nodes end
+  local rest = {}
+  for one in string.gmatch(nodes, '%S+') do
+    if tonumber(redis.call('ZSCORE', KEYS[1], one) or 0) >= 0 then rest[#rest + 1] = one end
+  end
+  if #rest == 0 then return nil end
+  return table.concat(rest, ' ')
+end
+
 local joined, left, found = {}, {}, {}
 local pairsEnd = 7 + 2 * ARGV[7]
 for i = 8, pairsEnd, 2 do
   local id, member = ARGV[i], ARGV[i + 1]
   local nodes, known = parse(redis.call('HGET', KEYS[3], id))
-  if known ~= member then joined[#joined + 1] = member end
+  nodes = counting(nodes)
+  if not nodes or known ~= member then joined[#joined + 1] = member end
   found[#found + 1] = not nodes and 'n' or nodes == node and 'o' or '-'
   if not nodes then nodes = node elseif without(nodes, node) == nodes then nodes = nodes .. ' ' .. node end
   redis.call('HSET', KEYS[3], id, nodes .. '\\n' .. member)

@@ -15,6 +15,8 @@ import {
 /** What Redis answers to a step it has not done. */
 const FORGOTTEN = 0
 const OVERTAKEN = -1
+/** The score of nodes whose word was given to another run of the server. */
+const FORGOTTEN_NODES = -1
 
 export type RedisPresenceStoreOptions = {
   readonly lease: RedisLease
@@ -98,8 +100,15 @@ export class RedisPresenceStore implements PresenceStore {
   }
 
   async read(channel: string): Promise<PresenceSnapshot> {
-    const key = this.#lease.keys.presence(channel)
-    return this.#lease.ask(async (commands, incarnation) => parseSnapshot(await commands.hgetall(key), incarnation))
+    const { nodes, presence } = this.#lease.keys
+    return this.#lease.ask(async (commands, incarnation) => {
+      // In this order: whoever is forgotten in between must not be believed.
+      const [record, forgotten] = await Promise.all([
+        commands.hgetall(presence(channel)),
+        commands.zrangebyscore(nodes, FORGOTTEN_NODES, FORGOTTEN_NODES),
+      ])
+      return parseSnapshot(record, incarnation, new Set(forgotten))
+    })
   }
 
   async verify(): Promise<void> {
@@ -115,7 +124,11 @@ export class RedisPresenceStore implements PresenceStore {
   }
 }
 
-function parseSnapshot(record: Record<string, string>, incarnation: string): PresenceSnapshot {
+function parseSnapshot(
+  record: Record<string, string>,
+  incarnation: string,
+  forgotten: ReadonlySet<string>,
+): PresenceSnapshot {
   const members: ListedMember[] = []
   const own = new Set<string>()
   for (const [field, value] of Object.entries(record)) {
@@ -123,8 +136,10 @@ function parseSnapshot(record: Record<string, string>, incarnation: string): Pre
     const end = value.indexOf('\n')
     // Somebody else has written this.
     if (id === null || end < 0) continue
+    const nodes = value.slice(0, end).split(' ')
+    if (nodes.every((node) => forgotten.has(node))) continue
     members.push({ id, json: value.slice(end + 1) })
-    if (value.slice(0, end).split(' ').includes(incarnation)) own.add(id)
+    if (nodes.includes(incarnation)) own.add(id)
   }
   return { version: Number(record.v ?? 0), members, own }
 }

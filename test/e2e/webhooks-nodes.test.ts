@@ -1,7 +1,8 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { WebhookEvent } from '../../src/webhooks/event.ts'
 import { type FleetOptions, startFleet } from '../support/fleet.ts'
 import { requirePart } from '../support/parts.ts'
+import { PATIENCE_MS } from '../support/patience.ts'
 import { RoomPage } from '../support/room-page.ts'
 import { WebhookReceiver } from '../support/webhook-receiver.ts'
 
@@ -59,6 +60,27 @@ describe.runIf(requirePart('redis'))('two gateways on one Redis', () => {
     await Promise.all([one.stop(), two.stop()])
     for (const user of users) expect(storyOf(receiver.events(), user)).toEqual([`+${user}`, `-${user}`])
     expect(storyOf(receiver.events(), 'ada')).toEqual(['+ada'])
+  })
+
+  it('tell who went while Redis was restarted with what it knew, and again who is there', async () => {
+    const { receiver, fleet } = await startTelling()
+    const [one, two] = await Promise.all([fleet.start(), fleet.start()])
+    const [goes] = await Promise.all([
+      new RoomPage('goes', ROOM).enter(one),
+      new RoomPage('ada', ROOM).enter(one),
+      new RoomPage('ada', ROOM).enter(two),
+    ])
+    await receiver.until((events) => ['goes', 'ada'].every((user) => has(user, `+${user}`)(events)))
+    await fleet.server.cli('SAVE')
+    await fleet.server.stop('SIGKILL')
+    goes.close()
+    const isGone = async () => /^echo_sse_members 1$/m.test(await (await fetch(`${one.url}/metrics`)).text())
+    await vi.waitUntil(isGone, { timeout: PATIENCE_MS })
+    await fleet.server.start()
+    await receiver.until((events) => has('goes', '+goes', '-goes')(events) && has('ada', '+ada', '+ada')(events))
+    await fleet.untilNodesOnRecord(2)
+    expect(storyOf(receiver.events(), 'goes')).toEqual(['+goes', '-goes'])
+    expect(storyOf(receiver.events(), 'ada')).toEqual(['+ada', '+ada'])
   })
 
   it('tell of a user once whose gateway was restarted while his page went on elsewhere', async () => {
