@@ -1,4 +1,5 @@
 import { openCommands, type RedisAddress } from './redis-connection.ts'
+import { isPermanent } from './redis-errors.ts'
 
 export type RedisWatchHooks = {
   onMessage(name: string, payload: Buffer): void
@@ -9,7 +10,8 @@ export type RedisWatchHooks = {
 
 /** Hears every channel of a Redis, on a connection of its own; trouble with it is the relay's to tell. Returns what ends it. */
 export function watchRedis(address: RedisAddress, { onMessage, onSubscribed, onRefused }: RedisWatchHooks): () => void {
-  const redis = openCommands(address, { maxRetriesPerRequest: null })
+  // Subscribed anew by itself it would leave a promise behind that nobody holds when the connection ends at that moment.
+  const redis = openCommands(address, { maxRetriesPerRequest: 0, autoResubscribe: false })
   let isStopped = false
   const stop = () => {
     isStopped = true
@@ -17,10 +19,13 @@ export function watchRedis(address: RedisAddress, { onMessage, onSubscribed, onR
   }
   redis.on('error', () => {})
   redis.on('pmessageBuffer', (_pattern: Buffer, name: Buffer, payload: Buffer) => onMessage(name.toString(), payload))
-  redis.psubscribe('*').then(onSubscribed, (error: unknown) => {
-    if (isStopped) return
-    stop()
-    onRefused(error)
+  redis.on('ready', () => {
+    redis.psubscribe('*').then(onSubscribed, (error: unknown) => {
+      if (isStopped || !isPermanent(error)) return
+      stop()
+      onRefused(error)
+    })
   })
+  redis.connect().catch(() => {}) // It tries again by itself.
   return stop
 }
