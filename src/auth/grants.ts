@@ -125,22 +125,24 @@ export class Grants {
     const named = socketId === null ? [...this.#sockets.values()] : [this.#sockets.get(socketId)]
     let count = 0
     for (const socket of named) {
-      if (user !== null && socket?.isOf(user) === true) this.#passOn(revocation, socket.id)
+      if (user !== null && socket?.isOf(user) === true) {
+        this.#passOn(revocation, socket.id).catch(this.#options.onError)
+      }
       count += socket?.revoke(revocation) ?? 0
     }
     return count
   }
 
-  // Where a page has only channels for which Laravel named nobody, nobody knows whose page it is.
-  #passOn({ channel, terminate }: Revocation, socketId: string): void {
-    const { onRevokedElsewhere, onError } = this.#options
-    const found = this.#shared?.find(socketId).then((records = []) => {
-      const unnamed = records.flatMap(({ channels }) => [...channels].filter(([, member]) => member === null))
-      const isConcerned = unnamed.some(([name]) => channel === null || name === channel)
-      const more = terminate === undefined ? {} : { terminate }
-      if (isConcerned) onRevokedElsewhere?.({ user: null, channel, socket: socketId, ...more })
-    })
-    found?.catch(onError)
+  // Where a page has only channels for which Laravel named nobody, nobody knows whose page it is. When nobody can say
+  // what it has elsewhere, it is passed on as well: too much would be asked about again, too little would be heard.
+  async #passOn({ channel, terminate }: Revocation, socketId: string): Promise<void> {
+    if (this.#shared === null) return
+    const records = await this.#shared.find(socketId)
+    const isConcerned = ([name, member]: [string, Member | null]) =>
+      member === null && (channel === null || name === channel)
+    if (records?.some(({ channels }) => [...channels].some(isConcerned)) === false) return
+    const more = terminate === undefined ? {} : { terminate }
+    this.#options.onRevokedElsewhere?.({ user: null, channel, socket: socketId, ...more })
   }
 
   #open(socketId: string): Socket {

@@ -413,6 +413,15 @@ describe('a page with channels at another node too', () => {
     expect(passedOn).toEqual(expected.map((one) => ({ user: null, channel: null, ...one })))
   })
 
+  it('is named when nobody can say what it has there', async () => {
+    const grants = startTelling()
+    join(grants, ME, ROOM)
+    store.behaves('fails')
+    revoke(grants, { user: '7' })
+    await turn()
+    expect(passedOn).toEqual([{ user: null, channel: null, socket: ME }])
+  })
+
   it('need not be named where the user is named as well', async () => {
     const grants = startTelling()
     join(grants, ME, ROOM)
