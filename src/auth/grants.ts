@@ -99,8 +99,12 @@ export class Grants {
     await this.#shared?.catchUp((revocation) => this.#take(revocation))
   }
 
-  /** What this node has told the others is worth nothing any more: tells it again. */
+  /**
+   * What this node has told the others is worth nothing any more: tells it again. Nobody waits for pages between two
+   * streams: this node may have stood still for so long that all others have seen them leave.
+   */
   tellAgain(): void {
+    for (const socket of [...this.#sockets.values()]) socket.endLinger()
     for (const [socketId, socket] of this.#sockets) if (socket.record().size > 0) this.#shared?.changed(socketId)
   }
 

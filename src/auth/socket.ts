@@ -160,6 +160,15 @@ export class Socket {
     this.#end('left')
   }
 
+  /** Between its streams it no longer counts as present. */
+  endLinger(): void {
+    for (const [channel, held] of [...this.#held]) {
+      if (held.visits.size > 0 || !held.isLive) continue
+      this.#calm(held)
+      this.#lingered(channel, held)
+    }
+  }
+
   revoke(revocation: Revocation): number {
     const channels = this.#members()
     for (const visit of this.#visits) visit.heard(revocation, channels)

@@ -268,7 +268,6 @@ describe('the other nodes', () => {
     store.diary.length = 0
     // The page is at another node by now; its record there says more than this node knows.
     revoke(grants, { channel: ROOM })
-    grants.tellAgain()
     await turn()
     expect(store.diary.filter((line) => !line.startsWith('revoke'))).toEqual([])
     await pass(LINGER_MS)
@@ -284,6 +283,24 @@ describe('the other nodes', () => {
     grants.tellAgain()
     await turn()
     expect(store.diary).toEqual([`write ${ME} ${ORDERS}`])
+  })
+
+  it('are told nothing again of who is between two streams: they may have seen him leave', async () => {
+    const grants = start()
+    join(grants, ME, ORDERS, ROOM).ended(LINGER_MS)
+    join(grants, '9.9', ROOM)
+    await turn()
+    store.diary.length = 0
+    grants.tellAgain()
+    await turn()
+    expect(left).toEqual([`${ME} ${ORDERS}`, `${ME} ${ROOM}`])
+    expect(store.diary).toEqual([`release ${ME} ${GRANT_MS}`, `write 9.9 ${ROOM}`])
+    // The page itself is still known when it comes back, as long as before.
+    await pass(GRANT_MS - 1)
+    expect((await namesOf(grants)).sort()).toEqual([ROOM, ORDERS])
+    await pass(1)
+    expect([await namesOf(grants), left.length]).toEqual([[], 2])
+    expect(vi.getTimerCount()).toBe(0)
   })
 
   it('are told later what could not be told, as it is by then', async () => {

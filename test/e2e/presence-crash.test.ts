@@ -111,21 +111,25 @@ describe.runIf(requirePart('redis'))('a gateway', () => {
     const watchers = await watchFrom([one, two], room)
     const users = ['u1', 'u2', 'u3']
     const own = [...(await enterAll(users, third)), ...(await watchFrom([third], room))]
+    const closes = await stay('closes', third)
     const [, , leaves] = await enterAll(['u3', 'stays', 'leaves'], one)
     const everybody = [...watchers, ...own]
-    await begin(everybody, [...users, 'stays', 'leaves'])
+    await begin(everybody, [...users, 'stays', 'leaves', 'closes'])
 
     third.freeze()
-    await untilAllTold(watchers, ['-u1', '-u2'])
+    closes.close()
+    await untilAllTold(watchers, ['-u1', '-u2', '-closes'])
     leaves?.close()
     await untilAll(watchers, '-leaves')
     await stay('comes', two)
     await untilAll(watchers, '+comes')
     third.thaw()
     await untilAllTold(watchers, ['+u1', '+u2'])
+    await untilAll(own, '-closes')
     await fenceFor(LEASE_MS / 2, [one, two, third], everybody, room)
-    for (const watcher of watchers) expect(watcher.changes).toEqual(['+comes', '+u1', '+u2', '-leaves', '-u1', '-u2'])
-    for (const page of own) expect(page.changes).toEqual(['+comes', '-leaves'])
+    const gone = ['-closes', '-leaves', '-u1', '-u2']
+    for (const watcher of watchers) expect(watcher.changes).toEqual(['+comes', '+u1', '+u2', ...gone])
+    for (const page of own) expect(page.changes).toEqual(['+comes', '-closes', '-leaves'])
     for (const { members } of everybody) expect(members).toEqual(['comes', 'eye', 'stays', ...users])
     await fleet.untilNodesOnRecord(3)
   })

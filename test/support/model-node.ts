@@ -18,6 +18,8 @@ export class ModelNode {
   readonly #gateway: RunningGateway
   readonly #line: TcpProxy
   state: NodeState = 'well'
+  /** Its connections have broken: what it says may reach Redis later than within the linger time. */
+  isShaken = false
   /** How often whoever is here may have been shown leaving when it was last compared with the model. */
   departures: ReadonlyMap<string, number> = new Map()
   /** Who has gone from it while it was cut off. Should it come back within the linger time, it says that they are here. */

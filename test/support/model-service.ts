@@ -199,6 +199,7 @@ export class ModelService {
     const node = this.#nodes[index]
     if (node?.state !== 'well') return
     this.#unsettle(node)
+    node.isShaken = true
     node.blink()
   }
 
@@ -229,6 +230,8 @@ export class ModelService {
   /** Resolves when every page that can know has been told what is true, and nothing else. */
   async settle(): Promise<void> {
     await Promise.all(this.#stalls)
+    // Who went on where connections have broken is still listed, and seen to leave after that.
+    if (this.#alive().some(({ isShaken }) => isShaken)) await sleep(LINGER_LIMIT_MS)
     const deadlineMs = Date.now() + DEADLINE_MS
     await this.#until(() => this.#untrue().length === 0, deadlineMs)
     await this.#record.untilTrue(() => this.#expectedRecord(), deadlineMs)
@@ -241,6 +244,7 @@ export class ModelService {
     for (const node of this.#wellNodes()) {
       node.departures = this.#settled
       node.excused = node.forgotten
+      node.isShaken = false
       for (const page of this.#pagesAt(node)) page.isEstablished = true
     }
     this.#isCalm = this.#alive().every(({ state }) => state === 'well')
@@ -332,7 +336,7 @@ export class ModelService {
 
   /** A page goes on at this node; it was never away if it is granted its channels in time. */
   async #bring(page: ModelPage, node: ModelNode, limitMs: number): Promise<void> {
-    if (node.state !== 'well' || !page.isEstablished) this.#departAll(page)
+    if (node.state !== 'well' || node.isShaken || !page.isEstablished) this.#departAll(page)
     page.isEstablished = false
     page.away = { sinceMs: performance.now(), limitMs }
     await page.moveTo(node)
