@@ -6,6 +6,8 @@ import { RETRY_MS, Timers } from './timers.ts'
 export type GuestsOptions = {
   readonly channel: string
   readonly store: PresenceStore
+  /** Within this time all nodes find out that the store has forgotten what was said. */
+  readonly settleMs: number
   /** The store has taken a step. */
   readonly onSaid: () => void
   /** Nobody is here any more, and the store knows. */
@@ -38,6 +40,8 @@ export class Guests {
   /** The store listens again: whatever failed before is not waited for. */
   #isHeardAgain = false
   #retryNow = () => {}
+  /** Until when other nodes may still be about to say again who is with them. */
+  #settledAtMs = 0
 
   constructor(options: GuestsOptions) {
     this.#options = options
@@ -79,7 +83,7 @@ export class Guests {
     guest?.sockets.delete(socketId)
     if (guest?.sockets.size !== 0) return null
     this.#guests.delete(id)
-    this.#say([id])
+    this.#sayLeft(id)
     return id
   }
 
@@ -92,6 +96,7 @@ export class Guests {
   /** The store has lost everything, and listens. Until it knows who has gone, newcomers are told of them as well. */
   sayAllAgain(): void {
     this.#isHeardAgain = true
+    this.#settledAtMs = performance.now() + this.#options.settleMs
     this.sayAgain([...this.#said.keys()])
     this.#retryNow()
   }
@@ -105,6 +110,13 @@ export class Guests {
 
   close(): void {
     this.#timers.stop()
+  }
+
+  // The record may have him on our word alone although he is elsewhere too: he would be seen to leave and to come back.
+  #sayLeft(id: string): void {
+    const waitMs = this.#settledAtMs - performance.now()
+    if (waitMs > 0 && this.#said.has(id)) this.#timers.after(waitMs, () => this.#say([id]))
+    else this.#say([id])
   }
 
   #say(ids: readonly string[]): void {
@@ -134,7 +146,7 @@ export class Guests {
       }
     }
     this.#isSaying = false
-    if (this.#guests.size === 0 && !this.#timers.isStopped) onEmpty()
+    if (this.#guests.size === 0 && this.#said.size === 0 && !this.#timers.isStopped) onEmpty()
   }
 
   #untilRetry(): Promise<void> {

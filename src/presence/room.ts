@@ -41,7 +41,7 @@ export class Room {
   #isLookingAgain = false
 
   constructor(options: RoomOptions) {
-    const { channel, store, onEmpty, onError } = options
+    const { channel, store, graceMs, onEmpty, onError } = options
     this.#options = options
     this.roster = new Roster(options)
     this.#follower = new Follower({
@@ -54,6 +54,8 @@ export class Room {
     this.#guests = new Guests({
       channel,
       store,
+      // Two renewals of a lease.
+      settleMs: graceMs / 3,
       onSaid: () => this.#follower.begin(),
       onEmpty: () => onEmpty(channel),
       onError,

@@ -622,6 +622,53 @@ describe('our own users', () => {
     expect([emptied(), store.ours, vi.getTimerCount()]).toEqual([1, [], 0])
   })
 
+  it('who leave while others are still saying again who is there, and are there too, are not seen to leave', async () => {
+    const { room, store, news, listed } = await roomWith(['1', '2'])
+    store.peer([user('1')])
+    store.flush()
+    room.forgotten()
+    await settled()
+    room.leave('1')
+    await settled()
+    expect([store.ours, news()]).toEqual([['1', '2'], []])
+    store.peer([user('1')])
+    await wait(GRACE_MS)
+    expect([store.ours, news(), listed()]).toEqual([['2'], [], ['1', '2']])
+  })
+
+  it('who leave for good at that time are taken off a little later, and the room ends with the last', async () => {
+    const { room, store, news, emptied } = await roomWith(['1', '2', '3'])
+    store.flush()
+    room.forgotten()
+    await settled()
+    for (const id of ['1', '2']) room.leave(id)
+    await wait(GRACE_MS / 3)
+    expect([store.ours, news()]).toEqual([['3'], ['-1', '-2']])
+
+    store.flush()
+    room.forgotten()
+    await settled()
+    room.leave('3')
+    // Something else is said meanwhile.
+    store.reap()
+    await settled()
+    expect(emptied()).toBe(0)
+    await wait(GRACE_MS / 3)
+    expect([store.ours, emptied(), vi.getTimerCount()]).toEqual([[], 1, 0])
+  })
+
+  it('who come back at that time stay', async () => {
+    const { room, store, news } = await roomWith(['1', '2'])
+    store.flush()
+    room.forgotten()
+    await settled()
+    room.leave('1')
+    await wait(GRACE_MS / 6)
+    void room.enter('1b', member('1'))
+    await wait(GRACE_MS)
+    expect([store.ours, news()]).toEqual([['1', '2'], []])
+  })
+
   it('are said twice a second and not more when the store refuses them for another reason', async () => {
     const { room, store } = await roomWith(['1', '2'])
     store.isAway = true
