@@ -49,6 +49,8 @@ export class ModelService {
   #wake = () => {}
   #isCalm = true
   #isLate = false
+  /** Lists and record may be as they are in the end, and change once more before that. */
+  #mayLinger = false
   #fence = 0
   #starts = 0
   readonly #metronome: NodeJS.Timeout
@@ -200,6 +202,8 @@ export class ModelService {
     if (node?.state !== 'well') return
     this.#unsettle(node)
     node.isShaken = true
+    // Who goes on here is still listed elsewhere, and may be seen to leave before it is said.
+    this.#mayLinger = true
     node.blink()
   }
 
@@ -230,8 +234,8 @@ export class ModelService {
   /** Resolves when every page that can know has been told what is true, and nothing else. */
   async settle(): Promise<void> {
     await Promise.all(this.#stalls)
-    // Who went on where connections have broken is still listed, and seen to leave after that.
-    if (this.#alive().some(({ isShaken }) => isShaken)) await sleep(LINGER_LIMIT_MS)
+    if (this.#mayLinger) await sleep(LINGER_LIMIT_MS)
+    this.#mayLinger = false
     const deadlineMs = Date.now() + DEADLINE_MS
     await this.#until(() => this.#untrue().length === 0, deadlineMs)
     await this.#record.untilTrue(() => this.#expectedRecord(), deadlineMs)
@@ -322,7 +326,9 @@ export class ModelService {
     for (const channel of page.channels) this.#departUnlessElsewhere(page, channel)
   }
 
-  #goesFrom({ node, user, channels }: ModelPage): void {
+  #goesFrom({ node, user, channels, isEstablished }: ModelPage): void {
+    // Nobody knows whether it has come at all; then it is listed for a while.
+    if (!isEstablished) this.#mayLinger = true
     if (node?.state !== 'lost') return
     for (const channel of channels) node.leavers.push({ channel, user, atMs: performance.now() })
   }
