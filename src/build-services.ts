@@ -62,9 +62,10 @@ export function buildServices(config: Config, logger: Logger, parts: GatewayPart
   const webhooks = createWebhooks(config, logger, metrics)
   const presence = createPresence({
     ...{ config, logger, hub, webhooks, store: stores.presence },
-    onForgotten: async () => {
+    onForgotten: async (isAnew) => {
       // What was revoked unheard goes first: it would be shown again, and count as granted after it was revoked.
       await services.grants.refresh()
+      if (!isAnew) services.grants.endLinger()
       services.grants.tellAgain()
       services.occupancy.sayAgain()
     },
@@ -151,7 +152,7 @@ function createWebhooks(config: Config, logger: Logger, metrics: Metrics): Webho
 
 type PresenceParts = Pick<Services, 'config' | 'logger' | 'hub' | 'webhooks'> & {
   readonly store: PresenceStore
-  readonly onForgotten: () => Promise<void>
+  readonly onForgotten: (isAnew: boolean) => Promise<void>
 }
 
 function createPresence({ config, logger, hub, webhooks, store, onForgotten }: PresenceParts): Presence {

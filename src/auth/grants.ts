@@ -14,7 +14,7 @@ export type GrantsOptions = {
   readonly store: GrantStore | null
   /** A socket no longer counts as present on a guarded channel. */
   readonly onLeave: (channel: string, socketId: string) => void
-  /** Other nodes do not know that the revocation concerns them: they are to hear this one too. */
+  /** Other nodes may not know that a revocation concerns them: they are to hear this one too. */
   readonly onRevokedElsewhere?: (revocation: Revocation) => void
   readonly onError: (error: unknown) => void
   /** Milliseconds since whenever. */
@@ -99,12 +99,13 @@ export class Grants {
     await this.#shared?.catchUp((revocation) => this.#take(revocation))
   }
 
-  /**
-   * What this node has told the others is worth nothing any more: tells it again. Nobody waits for pages between two
-   * streams: this node may have stood still for so long that all others have seen them leave.
-   */
-  tellAgain(): void {
+  /** Nobody waits any longer for pages between two streams: all others have seen them leave. */
+  endLinger(): void {
     for (const socket of [...this.#sockets.values()]) socket.endLinger()
+  }
+
+  /** What this node has told the others is worth nothing any more: tells it again. */
+  tellAgain(): void {
     for (const [socketId, socket] of this.#sockets) if (socket.record().size > 0) this.#shared?.changed(socketId)
   }
 
@@ -126,27 +127,15 @@ export class Grants {
 
   #take(revocation: Revocation): number {
     const { user, socket: socketId } = revocation
+    const passOn = this.#shared === null ? undefined : this.#options.onRevokedElsewhere
     const named = socketId === null ? [...this.#sockets.values()] : [this.#sockets.get(socketId)]
     let count = 0
     for (const socket of named) {
-      if (user !== null && socket?.isOf(user) === true) {
-        this.#passOn(revocation, socket.id).catch(this.#options.onError)
-      }
+      // Where a page has only channels for which Laravel named nobody, or is about to, nobody knows whose page it is.
+      if (user !== null && socket?.isOf(user) === true) passOn?.({ ...revocation, user: null, socket: socket.id })
       count += socket?.revoke(revocation) ?? 0
     }
     return count
-  }
-
-  // Where a page has only channels for which Laravel named nobody, nobody knows whose page it is. When nobody can say
-  // what it has elsewhere, it is passed on as well: too much would be asked about again, too little would be heard.
-  async #passOn({ channel, terminate }: Revocation, socketId: string): Promise<void> {
-    if (this.#shared === null) return
-    const records = await this.#shared.find(socketId)
-    const isConcerned = ([name, member]: [string, Member | null]) =>
-      member === null && (channel === null || name === channel)
-    if (records?.some(({ channels }) => [...channels].some(isConcerned)) === false) return
-    const more = terminate === undefined ? {} : { terminate }
-    this.#options.onRevokedElsewhere?.({ user: null, channel, socket: socketId, ...more })
   }
 
   #open(socketId: string): Socket {

@@ -38,8 +38,8 @@ export class RedisGrantStore implements GrantStore {
   }
 
   async find(socketId: string): Promise<GrantRecord[]> {
-    const { nodes, socket, revocations } = this.#lease.keys
-    const found = await this.#lease.ask((commands) => commands.sseFindGrants(nodes, socket(socketId), revocations))
+    const { nodes, socket, revocations, run } = this.#lease.keys
+    const found = await this.#lease.ask((commands) => commands.sseFindGrants(nodes, socket(socketId), revocations, run))
     return found.map(([live, channels, ...texts]) => {
       const revoked = texts.flatMap((text) => parseRevocation(text) ?? [])
       return { channels: withoutRevoked(revoked, socketId, readChannels(channels)), isLive: live === '1' }

@@ -15,7 +15,7 @@ export type PresenceOptions = {
   /** What the pages of a channel are to be told. */
   readonly onDifference: (channel: string, difference: Difference) => void
   /** Nothing counts any more that this node has said to its peers. When this has resolved, it is said again. */
-  readonly onForgotten?: () => Promise<void>
+  readonly onForgotten?: (isAnew: boolean) => Promise<void>
   /** Who came and who is gone, told to one node of the service. */
   readonly onNews?: (news: PresenceNews) => void
   readonly onError: (error: unknown) => void
@@ -42,7 +42,7 @@ export class Presence {
   start(): void {
     const { store, onNews, onError } = this.#options
     store.start({
-      onForgotten: () => void this.#sayAgain().catch(onError),
+      onForgotten: (isAnew) => void this.#sayAgain(isAnew).catch(onError),
       ...(onNews === undefined ? {} : { onNews }),
     })
   }
@@ -92,8 +92,8 @@ export class Presence {
     await this.#options.store.stop(keepMs)
   }
 
-  async #sayAgain(): Promise<void> {
-    await this.#options.onForgotten?.()
+  async #sayAgain(isAnew: boolean): Promise<void> {
+    await this.#options.onForgotten?.(isAnew)
     for (const room of this.#rooms.values()) room.forgotten()
   }
 

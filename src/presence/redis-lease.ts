@@ -20,8 +20,11 @@ export type RedisLeaseOptions = RedisAddress & {
 }
 
 export type LeaseHooks = {
-  /** Nothing counts any more that this node has said as `former`. It has a new name already. */
-  onForgotten(former: string): void
+  /**
+   * Nothing counts any more that this node has said as `former`. It has a new name already. `isAnew`: nor what others
+   * have said, for Redis has begun anew with what it knew.
+   */
+  onForgotten(former: string, isAnew: boolean): void
   /**
    * A step after the last, these nodes are dead. Not called within a step of onForgotten: whoever is still here has been
    * said again by then.
@@ -53,8 +56,6 @@ export class RedisLease {
   /** The renewal that is under way, and what it finds: nodes whose lease has run out. */
   #renewal: Promise<readonly string[]> | null = null
   #timer: NodeJS.Timeout | null = null
-  /** Behind it may be a server that has begun anew: nothing is asked or said before that is known. */
-  #isNewConnection = false
   #isLeaving = false
   #isStopped = false
   #stepsBeforeJudging = 0
@@ -80,9 +81,6 @@ export class RedisLease {
       }),
     )
     this.#commands.on('error', (error) => this.complain(error))
-    this.#commands.on('ready', () => {
-      this.#isNewConnection = true
-    })
   }
 
   /** The name this node goes by; null before it has signed on. */
@@ -108,7 +106,7 @@ export class RedisLease {
    */
   async ask<T>(command: (commands: Commands & PresenceScripts, incarnation: string) => Promise<T>): Promise<T> {
     try {
-      if (this.#incarnation === null || this.#isNewConnection) await this.renew()
+      if (this.#incarnation === null) await this.renew()
       return await command(this.#commands, this.#incarnation ?? '')
     } catch (cause) {
       this.complain(cause)
@@ -191,13 +189,12 @@ export class RedisLease {
       await this.#enrol()
       this.#stepsBeforeJudging = Math.max(this.#stepsBeforeJudging, STEPS_OF_NEWCOMER)
     }
-    this.#isNewConnection = false
     const [state, ...late] = await this.#commands.sseRenew(...this.#arguments(this.#incarnation ?? '', this.#liveMs()))
     this.#recovered()
     // Whoever was late itself spares the others for a lease: when Redis was away they were all late, and are on their way
     // back.
     if (state === 'late') this.#stepsBeforeJudging = STEPS
-    if (state === 'dead') await this.#beginAnew()
+    if (state === 'dead' || state === 'anew') await this.#beginAnew(state === 'anew')
     return late
   }
 
@@ -208,7 +205,7 @@ export class RedisLease {
     this.#incarnation = incarnation
   }
 
-  async #beginAnew(): Promise<void> {
+  async #beginAnew(isAnew: boolean): Promise<void> {
     const former = this.#incarnation ?? ''
     await this.#enrol()
     this.#stepsBeforeJudging = STEPS
@@ -217,7 +214,7 @@ export class RedisLease {
       { former, incarnation: this.#incarnation },
       'presence: Redis no longer knew this node (it was frozen or cut off, or Redis began anew); it says again who is here',
     )
-    this.#hooks.onForgotten(former)
+    this.#hooks.onForgotten(former, isAnew)
   }
 
   #recovered(): void {

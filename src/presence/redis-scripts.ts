@@ -6,21 +6,37 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 `
 
+/** Which run of the server this is; unknown to a user without the right to INFO. */
+const RUN = `
+local function thisRun()
+  local info = redis.pcall('INFO', 'server')
+  return type(info) == 'string' and string.match(info, 'run_id:(%w+)')
+end
+
+-- All that is here was said to another run, and nobody has noticed yet.
+local function isAnotherRun(key)
+  local known, run = redis.call('GET', key), thisRun()
+  return known and run and known ~= run
+end
+`
+
 /**
  * What a server that begins anew remembers was true at some moment: at its last snapshot, or when its master was lost.
  * Since then users may have gone, and been banned. So nothing counts that was said before, and everybody says it again;
  * then it is taken back as what the dead have said. KEYS[1] the nodes; KEYS[2] the server's last run; ARGV[3] and ARGV[4]
  * what the keys of nodes and of channels begin with.
  */
-const FORGET_BEFORE = `
+const FORGET_BEFORE = `${RUN}
 local function forgetBefore()
-  local info = redis.pcall('INFO', 'server')
-  local run = type(info) == 'string' and string.match(info, 'run_id:(%w+)')
-  if not run or redis.call('GET', KEYS[2]) == run then return end
-  for _, node in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '+inf')) do
-    redis.call('ZADD', KEYS[1], -1, node)
-    -- Versions may have been higher already.
-    for _, channel in ipairs(redis.call('HKEYS', ARGV[3] .. node)) do redis.call('HDEL', ARGV[4] .. channel, 'v') end
+  local known, run = redis.call('GET', KEYS[2]), thisRun()
+  if not run or known == run then return end
+  -- Where no run is known nothing was said, or by gateways that do not know of this.
+  if known then
+    for _, node in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '+inf')) do
+      redis.call('ZADD', KEYS[1], -1, node)
+      -- Versions may have been higher already.
+      for _, channel in ipairs(redis.call('HKEYS', ARGV[3] .. node)) do redis.call('HDEL', ARGV[4] .. channel, 'v') end
+    end
   end
   redis.call('SET', KEYS[2], run)
 end
@@ -34,13 +50,13 @@ return 1
 `
 
 /**
- * Extends a lease. KEYS and ARGV as in ENROL. Answers `dead` when it was taken for dead, or Redis has begun anew;
+ * Extends a lease. KEYS and ARGV as in ENROL. Answers `dead` when it was taken for dead, `anew` when Redis has begun anew;
  * otherwise `alive`, or `late` when only nobody had noticed, and then some whose lease has run out.
  */
 const RENEW = `${NOW}${FORGET_BEFORE}
 forgetBefore()
 local expiry = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0)
-if expiry <= 0 then return {'dead'} end
+if expiry <= 0 then return {expiry < 0 and 'anew' or 'dead'} end
 redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[2]), ARGV[1])
 local dead = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now), 'LIMIT', 0, 16)
 return {expiry > now and 'alive' or 'late', unpack(dead)}
@@ -101,15 +117,17 @@ end
 `
 
 /**
- * What a node says about one channel. KEYS[1] the nodes; KEYS[2] the node's channels; KEYS[3] the channel; ARGV[1] the
- * incarnation; ARGV[2] where changes are published; ARGV[3] the channel's name, ARGV[4] as JSON; ARGV[5] `last` when
- * nobody of this node is left; ARGV[6] the number of this step; ARGV[7] how many joined; then id and member of each,
- * as JSON; the rest who left, as JSON. What was said to another run of the server does not count. Answers 0 when the incarnation was taken for dead, and -1 when a later step came
- * first: what a node sent on a connection it has given up may still arrive, and nobody would take it back. Otherwise a
- * letter for each user, in their order: `n` new to the channel, `o` there on this node's word only, and already before;
- * `g` gone from it, `a` absent already; `-` none of these.
+ * What a node says about one channel. KEYS[1] the nodes; KEYS[2] the node's channels; KEYS[3] the channel; KEYS[4] the
+ * server's last run; ARGV[1] the incarnation; ARGV[2] where changes are published; ARGV[3] the channel's name, ARGV[4] as
+ * JSON; ARGV[5] `last` when nobody of this node is left; ARGV[6] the number of this step; ARGV[7] how many joined; then id
+ * and member of each, as JSON; the rest who left, as JSON. What was said to another run of the server does not count.
+ * Answers 0 when the incarnation was taken for dead or Redis has begun anew, and -1 when a later step came first: what a
+ * node sent on a connection it has given up may still arrive, and nobody would take it back. Otherwise a letter for each
+ * user, in their order: `n` new to the channel, `o` there on this node's word only, and already before; `g` gone from it,
+ * `a` absent already; `-` none of these.
  */
-const UPDATE = `${CHANGE}
+const UPDATE = `${RUN}${CHANGE}
+if isAnotherRun(KEYS[4]) then return 0 end
 local node = ARGV[1]
 if tonumber(redis.call('ZSCORE', KEYS[1], node) or 0) <= 0 then return 0 end
 if tonumber(redis.call('HGET', KEYS[2], 'step') or 0) >= tonumber(ARGV[6]) then return -1 end
@@ -227,11 +245,12 @@ return #nodes
 `
 
 /**
- * KEYS[1] the nodes; KEYS[2] the socket; KEYS[3] the revocations. Answers, for each living node that has written, `1`
+ * KEYS[1] the nodes; KEYS[2] the socket; KEYS[3] the revocations; KEYS[4] the server's last run. Answers, for each living node that has written, `1`
  * when it is live there, the channels, and what was revoked since; nothing of what so much was revoked after that asking
  * Laravel is less work.
  */
-const FIND = `${NOW}
+const FIND = `${NOW}${RUN}
+if isAnotherRun(KEYS[4]) then return {} end
 local found = {}
 local record = redis.call('HGETALL', KEYS[2])
 for i = 1, #record, 2 do
@@ -258,6 +277,15 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1
 `
 
+/**
+ * KEYS[1] the nodes; KEYS[2] the server's last run. Answers the nodes whose word no longer counts because Redis has begun
+ * anew; null when nobody's does.
+ */
+const FORGOTTEN = `${RUN}
+if isAnotherRun(KEYS[2]) then return nil end
+return redis.call('ZRANGEBYSCORE', KEYS[1], -1, -1)
+`
+
 /** KEYS[1] the revocations. Answers each with its age in microseconds: the clocks of the nodes have no say. */
 const REVOCATIONS = `${NOW_US}
 local said = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '+inf', 'WITHSCORES')
@@ -277,9 +305,15 @@ export type LeaseArguments = [
 
 export type PresenceScripts = {
   sseEnrol(...lease: LeaseArguments): Promise<number>
-  sseRenew(...lease: LeaseArguments): Promise<['dead' | 'alive' | 'late', ...string[]]>
+  sseRenew(...lease: LeaseArguments): Promise<['dead' | 'anew' | 'alive' | 'late', ...string[]]>
   sseKill(nodes: string, node: string, incarnation: string): Promise<string[]>
-  ssePresence(nodes: string, node: string, channel: string, ...args: (string | number)[]): Promise<number | string>
+  ssePresence(
+    nodes: string,
+    node: string,
+    channel: string,
+    run: string,
+    ...args: (string | number)[]
+  ): Promise<number | string>
   sseReap(nodes: string, node: string, channel: string, ...args: string[]): Promise<string[]>
   sseGrant(socket: string, nodes: string, incarnation: string, channels: string, keepMs: number): Promise<number>
   sseRelease(socket: string, incarnation: string, keepMs: number): Promise<number>
@@ -288,7 +322,9 @@ export type PresenceScripts = {
     nodes: string,
     socket: string,
     revocations: string,
+    run: string,
   ): Promise<[live: string, channels: string, ...revocations: string[]][]>
+  sseForgotten(nodes: string, run: string): Promise<string[] | null>
   sseRevoke(revocations: string, revocation: string, keepMs: number): Promise<number>
   sseRevocations(revocations: string): Promise<string[]>
 }
@@ -298,13 +334,14 @@ export function withPresenceScripts(commands: Commands): Commands & PresenceScri
   commands.defineCommand('sseEnrol', { numberOfKeys: 2, lua: ENROL })
   commands.defineCommand('sseRenew', { numberOfKeys: 2, lua: RENEW })
   commands.defineCommand('sseKill', { numberOfKeys: 2, lua: KILL })
-  commands.defineCommand('ssePresence', { numberOfKeys: 3, lua: UPDATE })
+  commands.defineCommand('ssePresence', { numberOfKeys: 4, lua: UPDATE })
   commands.defineCommand('sseReap', { numberOfKeys: 3, lua: REAP })
   commands.defineCommand('sseGrant', { numberOfKeys: 2, lua: GRANT })
   commands.defineCommand('sseRelease', { numberOfKeys: 1, lua: RELEASE })
   commands.defineCommand('sseForget', { numberOfKeys: 1, lua: FORGET })
-  commands.defineCommand('sseFindGrants', { numberOfKeys: 3, lua: FIND })
+  commands.defineCommand('sseFindGrants', { numberOfKeys: 4, lua: FIND })
   commands.defineCommand('sseRevoke', { numberOfKeys: 1, lua: REVOKE })
+  commands.defineCommand('sseForgotten', { numberOfKeys: 2, lua: FORGOTTEN })
   commands.defineCommand('sseRevocations', { numberOfKeys: 1, lua: REVOCATIONS })
   return commands as Commands & PresenceScripts
 }

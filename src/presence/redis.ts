@@ -15,8 +15,6 @@ import {
 /** What Redis answers to a step it has not done. */
 const FORGOTTEN = 0
 const OVERTAKEN = -1
-/** The score of nodes whose word was given to another run of the server. */
-const FORGOTTEN_NODES = -1
 
 export type RedisPresenceStoreOptions = {
   readonly lease: RedisLease
@@ -43,11 +41,11 @@ export class RedisPresenceStore implements PresenceStore {
   start({ onForgotten, onNews = () => {} }: PresenceHooks): void {
     this.#onNews = onNews
     this.#lease.start({
-      onForgotten: (former) => {
+      onForgotten: (former, isAnew) => {
         this.#reaper.remember(former, this.#channels)
         this.#channels = new Set()
         this.#news.forgotten()
-        onForgotten()
+        onForgotten(isAnew)
       },
       onStep: (dead) => void this.#reaper.cleanUp(dead),
     })
@@ -86,6 +84,7 @@ export class RedisPresenceStore implements PresenceStore {
         keys.nodes,
         keys.node(incarnation),
         keys.presence(channel),
+        keys.run,
         incarnation,
         redisPrefix + PRESENCE_TRAFFIC,
         channel,
@@ -100,14 +99,24 @@ export class RedisPresenceStore implements PresenceStore {
   }
 
   async read(channel: string): Promise<PresenceSnapshot> {
-    const { nodes, presence } = this.#lease.keys
+    const snapshot = await this.#read(channel)
+    if (snapshot !== null) return snapshot
+    await this.verify()
+    const again = await this.#read(channel)
+    if (again === null) throw new GatewayError('broker_unavailable', { message: 'Redis has begun anew; try again.' })
+    return again
+  }
+
+  /** null when Redis has begun anew, and nobody has noticed yet. */
+  #read(channel: string): Promise<PresenceSnapshot | null> {
+    const { nodes, run, presence } = this.#lease.keys
     return this.#lease.ask(async (commands, incarnation) => {
       // In this order: whoever is forgotten in between must not be believed.
       const [record, forgotten] = await Promise.all([
         commands.hgetall(presence(channel)),
-        commands.zrangebyscore(nodes, FORGOTTEN_NODES, FORGOTTEN_NODES),
+        commands.sseForgotten(nodes, run),
       ])
-      return parseSnapshot(record, incarnation, new Set(forgotten))
+      return forgotten && parseSnapshot(record, incarnation, new Set(forgotten))
     })
   }
 

@@ -27,8 +27,11 @@ export type PresenceNews = {
 }
 
 export type PresenceHooks = {
-  /** The record of this node is gone (frozen too long, a flush); it has to say everything again. */
-  onForgotten(): void
+  /**
+   * The record of this node is gone (frozen too long, a flush); it has to say everything again. `isAnew`: nor does the
+   * word of any other node count, for the store has begun anew with what it knew.
+   */
+  onForgotten(isAnew: boolean): void
   /** Of each coming and going in the service one node is told, once: the one whose step it was, or who found it undone. */
   onNews?(news: PresenceNews): void
 }

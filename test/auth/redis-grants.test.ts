@@ -197,6 +197,16 @@ describe.runIf(requirePart('redis'))('RedisGrantStore', () => {
       expect(await left(other)).toEqual(['presence-admins'])
     })
 
+    it('may have been forgotten by a server that has begun anew, and so nothing it knows is believed', async () => {
+      const [one, other] = [await start(), await start()]
+      await one.grants.write(SOCKET, channels)
+      expect(await other.grants.find(SOCKET)).toHaveLength(1)
+      await redis.set(`${redisPrefix}sse:run`, 'the run before')
+      expect(await other.grants.find(SOCKET)).toEqual([])
+      await other.store.verify()
+      expect(await other.grants.find(SOCKET)).toEqual([])
+    })
+
     it('is forgotten in its time', async () => {
       const { grants } = await start()
       await grants.revoke(revocation({ user: 'long ago' }), 60_000)

@@ -33,12 +33,18 @@ describe.runIf(requirePart('redis'))('a Redis that comes back with what it knew 
       const staying = [...eyes, ada]
       for (const told of ['-gone', '-banned', '-killed', '+late']) await untilAll(staying, told)
       banned.close()
-      await fleet.server.restart('SIGKILL')
+      const asked = fleet.asked('banned').length
+      await fleet.server.stop('SIGKILL')
+      // Asked while it is away, and answered when it is back.
+      const meanwhile = Array.from({ length: 8 }, () => banned.whisper(two, 'psst'))
+      await fleet.server.start()
+      for (const status of await Promise.all(meanwhile)) expect(status).not.toBe(204)
       await vi.waitUntil(async () => (await one.isReady()) && (await two.isReady()), { timeout: PATIENCE_MS })
 
       for (const node of [one, two]) expect(await banned.whisper(node, 'psst')).toBe(403)
       await banned.enter(two)
       expect(banned.denied).toEqual(['forbidden', 'forbidden'])
+      expect(fleet.asked('banned').length).toBe(asked + 2)
       await fenceFor(LEASE_S * 1000 * 1.3, [one, two], staying, room)
       for (const { changes } of staying) expect(changes).toEqual(['+late', '-banned', '-gone', '-killed'])
       for (const { members } of staying) expect(members).toEqual(['ada', 'eye', 'late'])

@@ -211,27 +211,29 @@ describe.runIf(requirePart('redis'))('on three gateways', () => {
       )
     }
 
-    it.concurrent(
-      'by user reaches the private channels of a page that is on its presence channel at another gateway',
-      apart(async () => {
-        const { ada, room, lounge, news } = openScene()
-        const page = await stay(ada, nodes[0], [room, news])
-        const elsewhere = await comeAs(page, ada, [lounge, news]).enter(nodes[1])
-        await vi.waitUntil(async () => (await fleet.recordOf(socketIdOf(page)))?.channels.length === 2)
-        const revokedAt = performance.now()
-        await fleet.revoke({ user: ada })
-        await Promise.all([page.until(`!${room}`), elsewhere.until(`!${lounge}`)])
-        expect(performance.now() - revokedAt).toBeLessThan(1000)
-        expect(await whisperAt(nodes, elsewhere)).toEqual([403, 403, 403])
-        await fleet.publish(lounge, 'secret')
-        await fleet.publish(news, 'after')
-        await untilAll([page, elsewhere], 'after')
-        expect([page.changes, elsewhere.changes]).toEqual([
-          [`!${room}`, 'after'],
-          [`!${lounge}`, 'after'],
-        ])
-      }),
-    )
+    for (const name of ['private-lounge', 'private-encrypted-lounge']) {
+      it.concurrent(
+        `by user reaches ${name} of a page that is on its presence channel at another gateway`,
+        apart(async () => {
+          const { ada, room, news } = openScene()
+          const lounge = `${name}.${news}`
+          const page = await stay(ada, nodes[0], [room, news])
+          const elsewhere = await comeAs(page, ada, [lounge, news]).enter(nodes[1])
+          const revokedAt = performance.now()
+          await fleet.revoke({ user: ada })
+          await Promise.all([page.until(`!${room}`), elsewhere.until(`!${lounge}`)])
+          expect(performance.now() - revokedAt).toBeLessThan(1000)
+          expect(await whisperAt(nodes, elsewhere)).toEqual([403, 403, 403])
+          await fleet.publish(lounge, 'secret')
+          await fleet.publish(news, 'after')
+          await untilAll([page, elsewhere], 'after')
+          expect([page.changes, elsewhere.changes]).toEqual([
+            [`!${room}`, 'after'],
+            [`!${lounge}`, 'after'],
+          ])
+        }),
+      )
+    }
 
     it.concurrent(
       'by user reaches a page with private channels alone, where Laravel has named the user',

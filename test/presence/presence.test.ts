@@ -158,7 +158,7 @@ describe('a store that has forgotten this node', () => {
     await presence.enter(ROOM, 's2', member('2'))
     told.splice(0)
     store.flush()
-    store.onForgotten()
+    store.onForgotten(false)
     await settled()
     expect([store.ours, told, forgotten()]).toEqual([['1', '2'], [], 1])
   })
@@ -170,7 +170,7 @@ describe('a store that has forgotten this node', () => {
     store.flush()
     const said: string[] = []
     store.onChange = ({ joined }) => void said.push(...joined.map(({ id }) => id))
-    store.onForgotten()
+    store.onForgotten(false)
     await settled()
     expect(said).toEqual(['2'])
   })

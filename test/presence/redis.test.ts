@@ -239,14 +239,39 @@ describe.runIf(requirePart('redis'))('RedisPresenceStore on many nodes', () => {
       expect(ears.story(ROOM)).toEqual(['+1 +gone', '+2', '+1', '+2'])
     })
 
-    it('ask nothing through a new connection before that is known', async () => {
-      const [one, other] = [await start({ leaseS: 60 }), await start({ leaseS: 60 })]
+    it('find it out before anything old is believed, whoever asks first', async () => {
+      const [one, other, third] = [
+        await start({ leaseS: 60 }),
+        await start({ leaseS: 60 }),
+        await start({ leaseS: 60 }),
+      ]
       await join(other, 'gone')
       await beginAnew()
-      expect(await listed(one)).toEqual(['gone'])
-      await redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
-      await vi.waitFor(async () => expect(await listed(one)).toEqual([]), PATIENCE_MS)
-      expect(one.forgotten()).toBe(1)
+      expect(await listed(one)).toEqual([])
+      expect([one.forgotten(), other.forgotten()]).toEqual([1, 0])
+      await beginAnew()
+      await expect(join(third, '3')).rejects.toThrow(/say it again/)
+      expect(third.forgotten()).toBe(1)
+    })
+
+    it('believe nothing while Redis has no memory left to begin anew with', async () => {
+      const own = await startRedis()
+      atEndOfTest(() => own.close())
+      const node = await start({ redis: own.url, leaseS: 60 })
+      await join(node, 'gone')
+      await own.cli('SET', keys().run, 'the run before')
+      await own.cli('CONFIG', 'SET', 'maxmemory', '1')
+      await expect(listed(node)).rejects.toMatchObject({ code: 'broker_unavailable' })
+      await own.cli('CONFIG', 'SET', 'maxmemory', '0')
+      expect(await listed(node)).toEqual([])
+    })
+
+    it('take no run that is not known for another one', async () => {
+      const node = await start({ leaseS: 60 })
+      await join(node, '1')
+      await redis.del(keys().run)
+      await node.store.verify()
+      expect([await listed(node), node.forgotten()]).toEqual([['1'], 0])
     })
 
     it('clean up after those who are not there any more', async () => {

@@ -111,10 +111,13 @@ function argumentsOf(
   return ['--laravel-url', laravel.url, '--redis-prefix', PREFIX, ...timing.map(String), ...args]
 }
 
+const ENCRYPTED_GRANT = { ...GRANT, body: '{"auth":"key:signature","shared_secret":"c2VjcmV0"}' }
+
 /** Takes the bearer token for the user's id. Callbacks of `private-named.…` return an array, as those of presence channels. */
 export function grantByBearer({ headers, channel }: FakeRequest): FakeReply {
   const id = userOf(headers)
   if (id === undefined) return REFUSAL
+  if (channel.startsWith('private-encrypted-')) return ENCRYPTED_GRANT
   return /^(presence-|private-named\.)/.test(channel) ? presenceGrant(id, { name: id }) : GRANT
 }
 

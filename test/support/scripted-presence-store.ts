@@ -50,7 +50,7 @@ export class ScriptedPresenceStore implements PresenceStore {
   /** Nothing of what changes is heard. */
   isMute = false
   onChange: (change: PresenceChange) => void = () => {}
-  onForgotten: () => void = () => {}
+  onForgotten: (isAnew: boolean) => void = () => {}
   readonly #channel: string
   #entries = new Map<string, Entry>()
   #version = 0
@@ -61,7 +61,7 @@ export class ScriptedPresenceStore implements PresenceStore {
     this.#channel = channel
   }
 
-  start({ onForgotten }: { onForgotten(): void }): void {
+  start({ onForgotten }: { onForgotten(isAnew: boolean): void }): void {
     this.onForgotten = onForgotten
   }
 
