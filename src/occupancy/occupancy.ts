@@ -40,7 +40,7 @@ export class Occupancy {
   /** Until then every step looks for vacated channels: this gateway has seen one left. */
   #watchUntilMs = 0
   #nextLookAtMs = 0
-  #isLooking = false
+  #looking: Promise<void> | null = null
 
   constructor(options: OccupancyOptions) {
     const { store, onError } = options
@@ -102,11 +102,17 @@ export class Occupancy {
     this.#reports.sayAgain()
   }
 
-  /** Nobody is here any more; what nobody is on elsewhere is vacated `vacatedAfterMs` later. Never rejects. */
-  async stop(vacatedAfterMs: number): Promise<void> {
+  /**
+   * Nobody is here any more. Whoever was here has `returnMs` to come back elsewhere, and only then the time begins after
+   * which a channel is vacated; with 0 nobody is waited for. Never rejects.
+   */
+  async stop(returnMs: number): Promise<void> {
     if (this.#timer !== null) clearInterval(this.#timer)
+    const vacatedAfterMs = returnMs === 0 ? 0 : returnMs + VACATED_AFTER_MS
     await this.#reports.stop(vacatedAfterMs).catch(this.#options.onError)
-    if (vacatedAfterMs === 0) await this.#tellVacated().catch(this.#options.onError)
+    // What it is answered, nobody else is.
+    await this.#looking
+    if (returnMs === 0) await this.#tellVacated().catch(this.#options.onError)
   }
 
   #count(channel: string): number {
@@ -133,13 +139,12 @@ export class Occupancy {
 
   #look(nowMs: number): void {
     const isDue = nowMs >= this.#nextLookAtMs || nowMs <= this.#watchUntilMs
-    if (!isDue || this.#isLooking || nowMs < this.#graceUntilMs) return
-    this.#isLooking = true
+    if (!isDue || this.#looking !== null || nowMs < this.#graceUntilMs) return
     this.#nextLookAtMs = nowMs + LOOK_MS
-    this.#tellVacated()
+    this.#looking = this.#tellVacated()
       .catch(this.#options.onError)
       .finally(() => {
-        this.#isLooking = false
+        this.#looking = null
       })
   }
 

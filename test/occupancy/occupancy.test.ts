@@ -2,7 +2,12 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { GatewayError } from '../../src/errors.ts'
 import { MemoryOccupancyStore } from '../../src/occupancy/memory.ts'
 import { Occupancy } from '../../src/occupancy/occupancy.ts'
-import type { OccupancyStore, OccupancyStoreHooks, Reported } from '../../src/occupancy/store.ts'
+import {
+  type OccupancyStore,
+  type OccupancyStoreHooks,
+  type Reported,
+  VACATED_AFTER_MS,
+} from '../../src/occupancy/store.ts'
 import { atEndOfTest } from '../support/at-end.ts'
 
 const LINGER_MS = 5000
@@ -34,6 +39,8 @@ class Streams {
 class SharedStore implements OccupancyStore {
   readonly #memory = new MemoryOccupancyStore()
   readonly reports: Record<string, number>[] = []
+  /** How long after the last report a channel is vacated. */
+  vacatedAfterMs = 0
   readonly others = new Map<string, number>()
   hooks: OccupancyStoreHooks = { onReaped: () => {} }
   /** How reports fail: before they are done, or when they are. */
@@ -54,6 +61,7 @@ class SharedStore implements OccupancyStore {
 
   async report(counts: ReadonlyMap<string, number>, vacatedAfterMs: number): Promise<Reported[]> {
     this.reports.push(Object.fromEntries(counts))
+    this.vacatedAfterMs = vacatedAfterMs
     await this.#held
     if (this.fails === 'undone') throw new GatewayError('broker_unavailable')
     const reported = await this.#memory.report(counts, vacatedAfterMs)
@@ -69,8 +77,10 @@ class SharedStore implements OccupancyStore {
     return new Map([...this.others].filter(([channel]) => channel.startsWith(prefix)))
   }
 
-  takeVacated(): Promise<string[]> {
-    return this.#memory.takeVacated()
+  async takeVacated(): Promise<string[]> {
+    const vacated = await this.#memory.takeVacated()
+    await this.#held
+    return vacated
   }
 }
 
@@ -269,6 +279,8 @@ describe('what others are told', () => {
     told.length = 0
     await occupancy.stop(8000)
     expect(store.reports.at(-1)).toEqual({ orders: 0, news: 0 })
+    // As with everybody who leaves: first the time to come back, then the time without anybody.
+    expect(store.vacatedAfterMs).toBe(8000 + VACATED_AFTER_MS)
     join('orders', '2.2')
     await pass(60_000)
     expect(store.reports).toHaveLength(2)
@@ -286,6 +298,21 @@ describe('what others are told', () => {
     store.release()
     await stopped
     expect(store.reports).toEqual([{ orders: 1 }, { orders: 0 }])
+  })
+
+  it('tells at the end what it is still being answered to be vacated', async () => {
+    const { store, told, occupancy, join, leave } = setUp()
+    join('orders', '1.1')
+    await pass(500)
+    leave('orders', '1.1', 0)
+    await pass(3000)
+    store.hold()
+    await pass(1000)
+    const stopped = occupancy.stop(8000).then(() => told.push('stopped'))
+    await pass(500)
+    store.release()
+    await stopped
+    expect(told.slice(-2)).toEqual(['vacated orders', 'stopped'])
   })
 
   it('is nothing at all at the end of a gateway where nobody was, and a store that is away does not hold it up', async () => {
