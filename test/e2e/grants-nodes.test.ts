@@ -32,7 +32,8 @@ describe.runIf(requirePart('redis'))('what a page was granted at one of three ga
     ;[nodes, distrustful, forgetful, killed] = await Promise.all([
       startNodes(fleet, 3),
       Promise.all([fleet.start(always), fleet.start(always)]),
-      fleet.start({ args: ['--grant-s', '1'] }),
+      // Longer than the linger time, in which the page still counts as live.
+      fleet.start({ args: ['--grant-s', '3'] }),
       fleet.start(),
     ])
   })

@@ -48,7 +48,7 @@ const PREFIX = 'laravel_database_'
 /** Renewals are a sixth of it apart: half a second, which a busy machine keeps to. */
 export const LEASE_S = 3
 /** A browser or a page of a test that is starved comes back within it. */
-export const LINGER_MS = 600
+export const LINGER_MS = 1200
 
 /** A Redis and a Laravel, and no gateway yet. */
 export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {

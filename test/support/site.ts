@@ -77,7 +77,7 @@ export async function startSite({
     const base: LaravelOptions = { app: 'laravel-12', redisClient: 'predis', redisPort: redis.port }
     const laravel: Laravel = await startLaravel({ ...base, ...application })
     own(laravel, () => laravel.stop())
-    const args = ['--laravel', laravel.dir, '--linger-ms', '300', ...(more?.(redis) ?? [])]
+    const args = ['--laravel', laravel.dir, '--linger-ms', '800', ...(more?.(redis) ?? [])]
     const gateway: GatewayProcess = await startGatewayProcess(args)
     own(gateway, () => gateway.stop())
     const line: TcpProxy = await startTcpProxy(Number(new URL(gateway.url).port))
