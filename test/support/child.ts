@@ -101,12 +101,30 @@ export async function untilReady(child: Child, isReady: () => Promise<boolean>):
   }
 }
 
-/** A port of 127.0.0.1 that nobody uses at this moment. */
+/**
+ * Below the ports that the system gives to outgoing connections: one of those could have the port of a gateway that is
+ * down for a moment, or the port that another test has just found free.
+ */
+const FIRST_PORT = 11_000
+/** Each worker of vitest has ports of its own. */
+const PORTS_PER_WORKER = 2000
+const WORKERS = 8
+const firstPort = FIRST_PORT + (Number(process.env.VITEST_POOL_ID ?? 0) % WORKERS) * PORTS_PER_WORKER
+let lastPort = Math.floor(Math.random() * PORTS_PER_WORKER)
+
+/** A port of 127.0.0.1 that nobody uses, and that nobody else here is given. */
 export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < PORTS_PER_WORKER; tries += 1) {
+    lastPort = (lastPort + 1) % PORTS_PER_WORKER
+    if (await isFree(firstPort + lastPort)) return firstPort + lastPort
+  }
+  throw new Error(`All ports from ${firstPort} to ${firstPort + PORTS_PER_WORKER - 1} are taken.`)
+}
+
+function isFree(port: number): Promise<boolean> {
   const server = createServer()
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('The system gave no port.')
-  return address.port
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
 }
