@@ -116,7 +116,8 @@ let lastPort = Math.floor(Math.random() * PORTS_PER_WORKER)
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < PORTS_PER_WORKER; tries += 1) {
     lastPort = (lastPort + 1) % PORTS_PER_WORKER
-    if (await isFree(firstPort + lastPort)) return firstPort + lastPort
+    const port = firstPort + lastPort
+    if (await isFree(port)) return port
   }
   throw new Error(`All ports from ${firstPort} to ${firstPort + PORTS_PER_WORKER - 1} are taken.`)
 }
