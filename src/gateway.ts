@@ -139,7 +139,7 @@ function listenerOf(services: Services): Relay {
     hub,
     rules,
     logger,
-    onOwnTraffic: (channel, payload) => ownTraffic.heard(channel, payload),
+    onOwnTraffic: (channel, payload, position) => ownTraffic.heard(channel, payload, position),
     onReceived: () => metrics.received.inc(),
     onCacheable: (channel, payload, position) => lastEvents.heard(channel, payload, position),
     onIgnored: (reason) => metrics.ignored.inc({ reason }),

@@ -28,8 +28,12 @@ export interface GrantStore {
   forget(socketId: string): Promise<void>
   /** What the living nodes have written, each for itself, without what was revoked since. */
   find(socketId: string): Promise<readonly GrantRecord[]>
-  /** What was written before now and is revoked by this is not found any more; remembered for `keepMs`. */
-  revoke(revocation: Revocation, keepMs: number): Promise<void>
+  /**
+   * What was written before now and is revoked by this is not found any more; remembered for `keepMs`. `id` is the one its
+   * message has in the broker's order, at all nodes: when another node has said the same before, nothing is done. A node
+   * that does not know it says null.
+   */
+  revoke(revocation: Revocation, keepMs: number, id: string | null): Promise<void>
   /** What is remembered, whoever has heard it. */
   revocations(): Promise<readonly PastRevocation[]>
 }

@@ -88,9 +88,9 @@ export class Grants {
     this.#sockets.get(socketId)?.leave()
   }
 
-  /** Takes away what the revocation names. Returns how many grants that were. */
-  revoke(revocation: Revocation): number {
-    this.#shared?.revoke(revocation)
+  /** Takes away what the revocation names; `id` as in GrantStore. Returns how many grants that were. */
+  revoke(revocation: Revocation, id: string | null = null): number {
+    this.#shared?.revoke(revocation, id)
     return this.#take(revocation)
   }
 

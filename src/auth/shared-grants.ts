@@ -68,11 +68,12 @@ export class SharedGrants {
     return records?.map(({ isLive, channels }) => ({ isLive, channels: this.#unstored.without(socketId, channels) }))
   }
 
-  revoke(revocation: Revocation): void {
+  /** `id` as in GrantStore. */
+  revoke(revocation: Revocation, id: string | null): void {
     const { store, onError } = this.#options
     this.#heard.add(revocation)
     this.#unstored.add(revocation)
-    store.revoke(revocation, this.#keepRevocationsMs).then(() => this.#unstored.delete(revocation), onError)
+    store.revoke(revocation, this.#keepRevocationsMs, id).then(() => this.#unstored.delete(revocation), onError)
   }
 
   /** Hands over what was revoked while this node heard nothing; tries until the store answers. Never rejects. */

@@ -1,10 +1,5 @@
 import type { Commands } from '../broker/redis-connection.ts'
-
-/** Redis's own time in milliseconds: the clocks of the nodes have no say. */
-const NOW = `
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-`
+import { NOW } from '../broker/redis-lua.ts'
 
 /** Changes a total. A channel that nobody is on any more is still known, with 0, until it is vacated. */
 const COUNT = `${NOW}

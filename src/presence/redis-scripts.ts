@@ -1,24 +1,5 @@
 import type { Commands } from '../broker/redis-connection.ts'
-
-/** Redis's own time in milliseconds: the clocks of the nodes have no say. */
-const NOW = `
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-`
-
-/** Which run of the server this is; unknown to a user without the right to INFO. */
-const RUN = `
-local function thisRun()
-  local info = redis.pcall('INFO', 'server')
-  return type(info) == 'string' and string.match(info, 'run_id:(%w+)')
-end
-
--- All that is here was said to another run, and nobody has noticed yet.
-local function isAnotherRun(key)
-  local known, run = redis.call('GET', key), thisRun()
-  return known and run and known ~= run
-end
-`
+import { NOW, RUN } from '../broker/redis-lua.ts'
 
 /**
  * What a server that begins anew remembers was true at some moment: at its last snapshot, or when its master was lost.
@@ -201,82 +182,6 @@ end
 return left
 `
 
-/** Finer than anything done twice: it says which of two writes was first. */
-const NOW_US = `
-local time = redis.call('TIME')
-local nowUs = time[1] * 1000000 + time[2]
-`
-
-/**
- * What a socket is granted at a node, beside what it is granted at others. KEYS[1] the socket; KEYS[2] the nodes; ARGV[1]
- * the incarnation; ARGV[2] the channels; ARGV[3] milliseconds to live. What others only keep for its return ends.
- */
-const GRANT = `${NOW_US}
-for _, node in ipairs(redis.call('HKEYS', KEYS[1])) do
-  local isAlive = tonumber(redis.call('ZSCORE', KEYS[2], node) or 0) * 1000 > nowUs
-  if not isAlive or string.sub(redis.call('HGET', KEYS[1], node), 1, 1) == '0' then redis.call('HDEL', KEYS[1], node) end
-end
-redis.call('HSET', KEYS[1], ARGV[1], '1 ' .. string.format('%.0f', nowUs) .. ' ' .. ARGV[2])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return 1
-`
-
-/**
- * A socket is no longer live at a node. KEYS[1] the socket; ARGV[1] the incarnation; ARGV[2] milliseconds to keep what
- * it was granted; where it is live at another node it has gone on there, and nothing is kept.
- */
-const RELEASE = `
-local own = redis.call('HGET', KEYS[1], ARGV[1])
-if not own then return 0 end
-if tonumber(ARGV[2]) > 0 and redis.call('HLEN', KEYS[1]) == 1 then
-  redis.call('HSET', KEYS[1], ARGV[1], '0' .. string.sub(own, 2))
-  redis.call('PEXPIRE', KEYS[1], ARGV[2])
-else
-  redis.call('HDEL', KEYS[1], ARGV[1])
-end
-return 1
-`
-
-/** The page is gone. KEYS[1] the socket. */
-const FORGET = `
-local nodes = redis.call('HKEYS', KEYS[1])
-if #nodes > 0 then redis.call('HDEL', KEYS[1], unpack(nodes)) end
-return #nodes
-`
-
-/**
- * KEYS[1] the nodes; KEYS[2] the socket; KEYS[3] the revocations; KEYS[4] the server's last run. Answers, for each living node that has written, `1`
- * when it is live there, the channels, and what was revoked since; nothing of what so much was revoked after that asking
- * Laravel is less work.
- */
-const FIND = `${NOW}${RUN}
-if isAnotherRun(KEYS[4]) then return {} end
-local found = {}
-local record = redis.call('HGETALL', KEYS[2])
-for i = 1, #record, 2 do
-  local live, at, channels = string.match(record[i + 1], '^(%d) (%d+) (.*)$')
-  if live and tonumber(redis.call('ZSCORE', KEYS[1], record[i]) or 0) > now then
-    local revoked = redis.call('ZRANGEBYSCORE', KEYS[3], at, '+inf', 'LIMIT', 0, 1000)
-    if #revoked < 1000 then found[#found + 1] = {live, channels, unpack(revoked)} end
-  end
-end
-return found
-`
-
-/**
- * A revocation was heard. Every node that hears it says so: within a second it is the same one, and what was granted
- * after it stays. KEYS[1] the revocations; ARGV[1] this one; ARGV[2] milliseconds to remember it.
- */
-const REVOKE = `${NOW_US}
-if nowUs - tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0) > 1000000 then
-  redis.call('ZADD', KEYS[1], string.format('%.0f', nowUs), ARGV[1])
-end
-local old = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', nowUs - ARGV[2] * 1000), 'LIMIT', 0, 100)
-if #old > 0 then redis.call('ZREM', KEYS[1], unpack(old)) end
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return 1
-`
-
 /**
  * KEYS[1] the nodes; KEYS[2] the server's last run. Answers the nodes whose word no longer counts because Redis has begun
  * anew; null when nobody's does.
@@ -284,13 +189,6 @@ return 1
 const FORGOTTEN = `${RUN}
 if isAnotherRun(KEYS[2]) then return nil end
 return redis.call('ZRANGEBYSCORE', KEYS[1], -1, -1)
-`
-
-/** KEYS[1] the revocations. Answers each with its age in microseconds: the clocks of the nodes have no say. */
-const REVOCATIONS = `${NOW_US}
-local said = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '+inf', 'WITHSCORES')
-for i = 2, #said, 2 do said[i] = string.format('%.0f', nowUs - said[i]) end
-return said
 `
 
 /** See ENROL. */
@@ -315,33 +213,16 @@ export type PresenceScripts = {
     ...args: (string | number)[]
   ): Promise<number | string>
   sseReap(nodes: string, node: string, channel: string, ...args: string[]): Promise<string[]>
-  sseGrant(socket: string, nodes: string, incarnation: string, channels: string, keepMs: number): Promise<number>
-  sseRelease(socket: string, incarnation: string, keepMs: number): Promise<number>
-  sseForget(socket: string): Promise<number>
-  sseFindGrants(
-    nodes: string,
-    socket: string,
-    revocations: string,
-    run: string,
-  ): Promise<[live: string, channels: string, ...revocations: string[]][]>
   sseForgotten(nodes: string, run: string): Promise<string[] | null>
-  sseRevoke(revocations: string, revocation: string, keepMs: number): Promise<number>
-  sseRevocations(revocations: string): Promise<string[]>
 }
 
-/** Teaches a connection the scripts of presence and grants. */
+/** Teaches a connection the scripts of presence. */
 export function withPresenceScripts(commands: Commands): Commands & PresenceScripts {
   commands.defineCommand('sseEnrol', { numberOfKeys: 2, lua: ENROL })
   commands.defineCommand('sseRenew', { numberOfKeys: 2, lua: RENEW })
   commands.defineCommand('sseKill', { numberOfKeys: 2, lua: KILL })
   commands.defineCommand('ssePresence', { numberOfKeys: 4, lua: UPDATE })
   commands.defineCommand('sseReap', { numberOfKeys: 3, lua: REAP })
-  commands.defineCommand('sseGrant', { numberOfKeys: 2, lua: GRANT })
-  commands.defineCommand('sseRelease', { numberOfKeys: 1, lua: RELEASE })
-  commands.defineCommand('sseForget', { numberOfKeys: 1, lua: FORGET })
-  commands.defineCommand('sseFindGrants', { numberOfKeys: 4, lua: FIND })
-  commands.defineCommand('sseRevoke', { numberOfKeys: 1, lua: REVOKE })
   commands.defineCommand('sseForgotten', { numberOfKeys: 2, lua: FORGOTTEN })
-  commands.defineCommand('sseRevocations', { numberOfKeys: 1, lua: REVOCATIONS })
   return commands as Commands & PresenceScripts
 }

@@ -1,6 +1,7 @@
 import type { Grants } from '../auth/grants.ts'
 import { parseRevocation } from '../auth/revocation.ts'
 import { LEAVES, parseLeave, parseWhisper, REVOCATIONS, WHISPERS } from '../channels/own-traffic.ts'
+import { formatPosition, type Position } from '../history/position.ts'
 import { whisperFrame } from '../hub/frames.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { Occupancy } from '../occupancy/occupancy.ts'
@@ -16,21 +17,21 @@ export type OwnTrafficParts = {
 
 /** What comes through the broker from other gateways, or from whoever revokes; this gateway's own included. */
 export class OwnTraffic {
-  readonly #handlers: ReadonlyMap<string, (payload: Buffer) => boolean>
+  readonly #handlers: ReadonlyMap<string, (payload: Buffer, position: Position | null) => boolean>
 
   constructor({ hub, presence, occupancy, grants }: OwnTrafficParts) {
     this.#handlers = new Map([
       [PRESENCE_TRAFFIC, (payload) => presence.heard(payload)],
       [WHISPERS, (payload) => deliverWhisper(hub, payload)],
       [LEAVES, (payload) => leave(grants, occupancy, payload)],
-      [REVOCATIONS, (payload) => revoke(grants, payload)],
+      [REVOCATIONS, (payload, position) => revoke(grants, payload, position)],
     ])
   }
 
-  /** False when it is not what is said on this channel. */
-  heard(channel: string, payload: Buffer): boolean {
+  /** `position`: where other gateways hear it too, if that is known. False when it is not what is said on this channel. */
+  heard(channel: string, payload: Buffer, position: Position | null): boolean {
     const handler = this.#handlers.get(channel)
-    return handler === undefined ? SILENT.test(channel) : handler(payload)
+    return handler === undefined ? SILENT.test(channel) : handler(payload, position)
   }
 }
 
@@ -53,9 +54,9 @@ function leave(grants: Grants, occupancy: Occupancy, payload: Buffer): boolean {
   return true
 }
 
-function revoke(grants: Grants, payload: Buffer): boolean {
+function revoke(grants: Grants, payload: Buffer, position: Position | null): boolean {
   const revocation = parseRevocation(payload.toString())
   if (revocation === null) return false
-  grants.revoke(revocation)
+  grants.revoke(revocation, position && formatPosition(position))
   return true
 }

@@ -15,8 +15,8 @@ export type RelayOptions = {
   hub: Hub
   rules: ChannelRules
   logger: Logger
-  /** Hears what gateways say to each other; false when it makes no sense. */
-  onOwnTraffic?: (channel: string, payload: Buffer) => boolean
+  /** Hears what gateways say to each other, and where, if all of them know that; false when it makes no sense. */
+  onOwnTraffic?: (channel: string, payload: Buffer, position: Position | null) => boolean
   onReceived?: () => void
   /** A broadcast on a cache channel. */
   onCacheable?: (channel: string, payload: Buffer, position: Position) => void
@@ -43,7 +43,7 @@ export class Relay implements BrokerListener {
     const { history, hub, onReceived, onCacheable, onOwnTraffic } = this.#options
     if (channel.startsWith(RESERVED_PREFIX)) {
       this.onAdvance(position)
-      if (onOwnTraffic?.(channel, payload) === false) this.#ignore('not_ours', channel)
+      if (onOwnTraffic?.(channel, payload, hasId ? position : null) === false) this.#ignore('not_ours', channel)
       return
     }
     const reason = this.#whyIgnored(channel, payload)

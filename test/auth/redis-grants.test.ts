@@ -177,7 +177,7 @@ describe.runIf(requirePart('redis'))('RedisGrantStore', () => {
         await one.grants.release(SOCKET, 60_000)
         // It has stopped as it should, so its word counts for a while, and it hears nothing any more.
         await one.store.stop(8000)
-        await other.grants.revoke(revocation(named), 60_000)
+        await other.grants.revoke(revocation(named), 60_000, null)
         expect(await left(await start())).toEqual(rest)
         expect(await left(other)).toEqual(rest)
       },
@@ -186,15 +186,44 @@ describe.runIf(requirePart('redis'))('RedisGrantStore', () => {
     it('says nothing of what is granted after it, however often it is heard', async () => {
       const [one, other] = [await start(), await start()]
       await one.grants.write(SOCKET, channels)
-      await one.grants.revoke(revocation({ user: '7' }), 60_000)
+      await one.grants.revoke(revocation({ user: '7' }), 60_000, null)
       await one.grants.write(SOCKET, channels)
-      await other.grants.revoke(revocation({ user: '7' }), 60_000)
+      await other.grants.revoke(revocation({ user: '7' }), 60_000, null)
       expect(await left(other)).toHaveLength(3)
       // A second one is no echo of the first.
       const [[text, atUs] = ['', '']] = pairs(await redis.zrange(revocationsKey(), '0', '-1', 'WITHSCORES'))
       await redis.zadd(revocationsKey(), Number(atUs) - 1_000_001, text)
-      await other.grants.revoke(revocation({ user: '7' }), 60_000)
+      await other.grants.revoke(revocation({ user: '7' }), 60_000, null)
       expect(await left(other)).toEqual(['presence-admins'])
+    })
+
+    it('says nothing of what is granted after it, however late a node hears it', async () => {
+      const [one, other, late] = [await start(), await start(), await start()]
+      await one.grants.write(SOCKET, channels)
+      await other.grants.revoke(revocation({ user: '7' }), 60_000, '5.6.7')
+      await one.grants.write(SOCKET, channels)
+      const [[text, atUs] = ['', '']] = pairs(await redis.zrange(revocationsKey(), '0', '-1', 'WITHSCORES'))
+      expect(text).toBe('5.6.7 {"user":"7","channel":null,"socket":null}')
+      await redis.zadd(revocationsKey(), Number(atUs) - 30_000_000, text)
+      await late.grants.revoke(revocation({ user: '7' }), 60_000, '5.6.7')
+      expect(await left(late)).toHaveLength(3)
+      // Another one of the same user, also at once.
+      await other.grants.revoke(revocation({ user: '7' }), 60_000, '5.6.8')
+      expect(await left(late)).toEqual(['presence-admins'])
+      expect(await late.grants.revocations()).toMatchObject(
+        [5, 6].map(() => ({ revocation: revocation({ user: '7' }) })),
+      )
+    })
+
+    it.each([
+      ['first', null, '5.6.7'],
+      ['second', '5.6.7', null],
+    ])('is the same one within a second where the %s node does not know its id', async (_which, first, second) => {
+      const [one, other] = [await start(), await start()]
+      await one.grants.revoke(revocation({ user: '7' }), 60_000, first)
+      await one.grants.write(SOCKET, channels)
+      await other.grants.revoke(revocation({ user: '7' }), 60_000, second)
+      expect(await left(other)).toHaveLength(3)
     })
 
     it('may have been forgotten by a server that has begun anew, and so nothing it knows is believed', async () => {
@@ -209,9 +238,9 @@ describe.runIf(requirePart('redis'))('RedisGrantStore', () => {
 
     it('is forgotten in its time', async () => {
       const { grants } = await start()
-      await grants.revoke(revocation({ user: 'long ago' }), 60_000)
+      await grants.revoke(revocation({ user: 'long ago' }), 60_000, null)
       await redis.zadd(revocationsKey(), (Date.now() - 60_001) * 1000, JSON.stringify(revocation({ user: 'long ago' })))
-      await grants.revoke(revocation({ user: '7' }), 60_000)
+      await grants.revoke(revocation({ user: '7' }), 60_000, null)
       expect(await redis.zrange(revocationsKey(), '0', '-1')).toEqual(['{"user":"7","channel":null,"socket":null}'])
       expect(await redis.pttl(revocationsKey())).toBeGreaterThan(50_000)
       expect(await redis.pttl(revocationsKey())).toBeLessThanOrEqual(60_000)
@@ -230,7 +259,7 @@ describe.runIf(requirePart('redis'))('RedisGrantStore', () => {
     it('can be looked up by who was away, with its age', async () => {
       const [one, other] = [await start(), await start()]
       expect(await one.grants.revocations()).toEqual([])
-      await one.grants.revoke(revocation({ user: '7', channel: 'private-"a"' }), 60_000)
+      await one.grants.revoke(revocation({ user: '7', channel: 'private-"a"' }), 60_000, null)
       await redis.zadd(revocationsKey(), (Date.now() - 30_000) * 1000, JSON.stringify(revocation({ socket: SOCKET })))
       const [old, recent, ...rest] = await other.grants.revocations()
       expect([old?.revocation, recent?.revocation, rest]).toEqual([
@@ -266,6 +295,6 @@ describe.runIf(requirePart('redis'))('RedisGrantStore', () => {
     await expect(grants.write(SOCKET, orders)).rejects.toMatchObject(unavailable)
     await expect(grants.find(SOCKET)).rejects.toMatchObject(unavailable)
     await expect(grants.release(SOCKET, 0)).rejects.toMatchObject(unavailable)
-    await expect(grants.revoke(revocation({ user: '7' }), 60_000)).rejects.toMatchObject(unavailable)
+    await expect(grants.revoke(revocation({ user: '7' }), 60_000, null)).rejects.toMatchObject(unavailable)
   })
 })

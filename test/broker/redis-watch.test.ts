@@ -4,9 +4,9 @@ import { watchRedis } from '../../src/broker/redis-watch.ts'
 import { defaultConfig } from '../../src/config/config.ts'
 import { atEndOfTest } from '../support/at-end.ts'
 import { requirePart } from '../support/parts.ts'
-import { PATIENCE_MS } from '../support/patience.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
+import { untilTrue } from '../support/until-true.ts'
 
 describe.runIf(requirePart('redis'))('whoever listens to all of Redis', () => {
   let server: RedisServer
@@ -48,7 +48,7 @@ describe.runIf(requirePart('redis'))('whoever listens to all of Redis', () => {
     atEndOfTest(() => process.off('unhandledRejection', unheeded))
     const line = await startTcpProxy(server.port)
     const { stop, onSubscribed, onRefused } = watch(line.redisUrl)
-    await vi.waitUntil(() => onSubscribed.mock.calls.length === 1, { timeout: PATIENCE_MS })
+    await untilTrue(() => onSubscribed.mock.calls.length === 1)
     line.cut()
     await expect.poll(listeners).toBe(0)
     line.resume()
@@ -62,7 +62,7 @@ describe.runIf(requirePart('redis'))('whoever listens to all of Redis', () => {
 
   it('says when it may not, and ends', async () => {
     const { onRefused, onSubscribed } = watch(server.url.replace('//', '//narrow:secret@'))
-    await vi.waitUntil(() => onRefused.mock.calls.length === 1, { timeout: PATIENCE_MS })
+    await untilTrue(() => onRefused.mock.calls.length === 1)
     expect(onSubscribed).not.toHaveBeenCalled()
     expect(await server.cli('CLIENT', 'LIST')).not.toContain('user=narrow')
   })

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { apart } from '../support/at-end.ts'
 import { startNodes } from '../support/fleet.ts'
 import type { GatewayProcess } from '../support/gateway-process.ts'
@@ -13,6 +13,7 @@ import {
 } from '../support/grants-fleet.ts'
 import { requirePart } from '../support/parts.ts'
 import { begin, RoomPage, untilAll, watchFrom } from '../support/room-page.ts'
+import { untilTrue } from '../support/until-true.ts'
 
 type Nodes = [GatewayProcess, GatewayProcess, GatewayProcess]
 
@@ -148,7 +149,7 @@ describe.runIf(requirePart('redis'))('what a page was granted at one of three ga
         poll.startOver()
         const polled = poll.poll(nodes[1], 10)
         const isPoll = (line: string) => line.includes(`"${page.identity?.socketId}"`) && line.includes('"mode":"poll"')
-        await vi.waitUntil(() => nodes[1].log().split('\n').filter(isPoll).length === 2)
+        await untilTrue(() => nodes[1].log().split('\n').filter(isPoll).length === 2)
 
         for (const node of [nodes[2], nodes[0], nodes[1]]) expect(await page.whisper(node, node.url)).toBe(204)
         await fleet.publish(room, 'after')

@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { type Curl, curl } from '../support/curl.ts'
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts'
 import { type Laravel, startLaravel } from '../support/laravel.ts'
 import { requirePart } from '../support/parts.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
+import { untilTrue } from '../support/until-true.ts'
 import type { Visitor } from '../support/visitor.ts'
 import { type Watched, watch } from '../support/watched.ts'
 
@@ -80,7 +81,7 @@ describe.runIf(requirePart('redis', 'php', 'curl', 'laravel-12'))('asking a real
     const calls = (agent: string) => asked.requests.filter(({ headers }) => headers['user-agent'] === agent)
 
     const six = await curl(`${gateway.url}/stream?channels=${channels}`, { cookie, headers: { 'User-Agent': 'six' } })
-    await vi.waitUntil(() => calls('six').length === 4)
+    await untilTrue(() => calls('six').length === 4)
     const one = await curl(`${gateway.url}/stream?channels=private-orders.1`, {
       cookie,
       headers: { 'User-Agent': 'one' },

@@ -1,11 +1,11 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type Curl, curl } from '../support/curl.ts'
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts'
 import { type Laravel, startLaravel } from '../support/laravel.ts'
 import { requirePart } from '../support/parts.ts'
-import { PATIENCE_MS } from '../support/patience.ts'
 import { runProgram } from '../support/program.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
+import { untilTrue } from '../support/until-true.ts'
 
 const PREFIX = 'acme_shop_database_'
 
@@ -49,7 +49,7 @@ describe.runIf(requirePart('redis', 'php', 'phpredis', 'curl', 'laravel-12'))('a
     const cursor = shelf.lastEventId
 
     await redis.stop('SIGKILL')
-    await vi.waitUntil(async () => !(await gateway.isReady()), { timeout: PATIENCE_MS })
+    await untilTrue(async () => !(await gateway.isReady()))
     await redis.start()
     const gaps = [await shop.next('gap'), await shelf.next('gap')]
     await laravel.broadcast('order-shipped', { id: 6, count: 5 })
@@ -81,7 +81,7 @@ describe.runIf(requirePart('redis', 'php', 'phpredis', 'curl', 'laravel-12'))('a
     let last = 0
     while (!story(stream).includes('gap') && last < 500) await laravel.broadcast('order-shipped', { id: ++last })
     await laravel.broadcast('order-shipped', { id: last + 1, count: 3 })
-    await vi.waitUntil(() => story(stream).includes(last + 3), { timeout: PATIENCE_MS })
+    await untilTrue(() => story(stream).includes(last + 3))
 
     const told = story(stream)
     const afterGap = told.slice(told.indexOf('gap') + 1) as number[]
@@ -127,10 +127,10 @@ describe.runIf(requirePart('redis', 'php', 'phpredis', 'curl', 'laravel-12'))('a
     await new Promise((resolve) => setTimeout(resolve, 3500))
     await laravel.broadcast('announced', { id: 56, count: 50, channel: 'private-orders.1' })
     gateway.thaw()
-    await vi.waitUntil(() => story(stream).includes(105), { timeout: PATIENCE_MS })
-    await vi.waitUntil(() => gateway.isReady(), { timeout: PATIENCE_MS })
+    await untilTrue(() => story(stream).includes(105))
+    await untilTrue(() => gateway.isReady())
     await laravel.broadcast('order-shipped', { id: 106 })
-    await vi.waitUntil(() => story(stream).includes(106), { timeout: PATIENCE_MS })
+    await untilTrue(() => story(stream).includes(106))
 
     expect(story(stream)).toEqual(numbers(1, 106))
   })

@@ -1,8 +1,9 @@
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { apart } from '../support/at-end.ts'
 import { startFleet, startNodes } from '../support/fleet.ts'
 import { requirePart } from '../support/parts.ts'
 import { begin, fence, RoomPage, untilAll, untilAllTold, watchFrom } from '../support/room-page.ts'
+import { untilTrue } from '../support/until-true.ts'
 
 const ROOM = 'presence-room.1'
 
@@ -27,7 +28,7 @@ describe.runIf(requirePart('redis'))('a gateway that is stopped', () => {
       polls.startOver()
 
       const polled = polls.poll(stops, 10)
-      await vi.waitUntil(() => stops.log().split('"mode":"poll"').length > 3)
+      await untilTrue(() => stops.log().split('"mode":"poll"').length > 3)
       const stopped = stops.stop()
       await polled
       expect(polls.byes.map(({ reason }) => reason)).toEqual(['drain'])

@@ -3,12 +3,13 @@ import { connect, type Socket } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { Redis } from 'ioredis'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Config } from '../../src/config/config.ts'
 import { type RunningGateway, startGateway } from '../support/gateway.ts'
 import { requirePart } from '../support/parts.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
 import { openStream, type SseClient } from '../support/sse-client.ts'
+import { untilTrue } from '../support/until-true.ts'
 
 const ROOM = 'presence-lobby'
 const KEY = `sse:presence:${ROOM}`
@@ -60,9 +61,7 @@ describe.runIf(requirePart('redis'))('a presence channel of many members on two 
     const watcher = await enter(here, 'watcher')
     await Promise.all([crowd(here, 1, 5000), crowd(there, 5001, 10_000)])
     const newcomer = await enter(there, 'newcomer')
-    await vi.waitUntil(() =>
-      [here, there].every((node) => node.gateway.services.presence.roster(ROOM)?.size === 10_002),
-    )
+    await untilTrue(() => [here, there].every((node) => node.gateway.services.presence.roster(ROOM)?.size === 10_002))
 
     const { members, count, me } = newcomer.list
     expect({ listed: members.length, count, me }).toEqual({ listed: 1001, count: 10_002, me: 'newcomer' })
@@ -72,12 +71,12 @@ describe.runIf(requirePart('redis'))('a presence channel of many members on two 
     // Whoever comes in a rush goes in few steps.
     expect((await commandsOf(redis)).publish).toBeLessThan(200)
 
-    await vi.waitUntil(() => watcher.comings('joining') === 10_001)
+    await untilTrue(() => watcher.comings('joining') === 10_001)
     await redis.flushall()
     await Promise.all([here, there].map(({ gateway }) => gateway.services.presence.refresh()))
-    await vi.waitUntil(async () => (await redis.hlen(KEY)) === 10_003)
+    await untilTrue(async () => (await redis.hlen(KEY)) === 10_003)
     const last = await enter(there, 'last')
-    await vi.waitUntil(() => watcher.comings('joining') > 10_001)
+    await untilTrue(() => watcher.comings('joining') > 10_001)
 
     expect(watcher.comings('leaving')).toBe(0)
     expect(watcher.comings('joining')).toBe(10_002)
@@ -102,7 +101,7 @@ describe.runIf(requirePart('redis'))('a presence channel of many members on two 
     const newcomer = await enter(there, user)
     await untilTold(listening, newcomer)
     // The last that is written when somebody comes.
-    await vi.waitUntil(async () => (await redis.exists(`sse:socket:${newcomer.socketId}`)) === 1)
+    await untilTrue(async () => (await redis.exists(`sse:socket:${newcomer.socketId}`)) === 1)
     return { newcomer, cost: await commandsOf(redis) }
   }
 })

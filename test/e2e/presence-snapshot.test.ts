@@ -1,10 +1,10 @@
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { apart } from '../support/at-end.ts'
 import { LEASE_S, startNodes } from '../support/fleet.ts'
 import { openScene, startGrantsFleet, stay } from '../support/grants-fleet.ts'
 import { requirePart } from '../support/parts.ts'
-import { PATIENCE_MS } from '../support/patience.ts'
 import { begin, fenceFor, RoomPage, untilAll, watchFrom } from '../support/room-page.ts'
+import { untilTrue } from '../support/until-true.ts'
 
 describe.runIf(requirePart('redis'))('a Redis that comes back with what it knew some time before', () => {
   it.concurrent(
@@ -39,7 +39,7 @@ describe.runIf(requirePart('redis'))('a Redis that comes back with what it knew 
       const meanwhile = Array.from({ length: 8 }, () => banned.whisper(two, 'psst'))
       await fleet.server.start()
       for (const status of await Promise.all(meanwhile)) expect(status).not.toBe(204)
-      await vi.waitUntil(async () => (await one.isReady()) && (await two.isReady()), { timeout: PATIENCE_MS })
+      await untilTrue(async () => (await one.isReady()) && (await two.isReady()))
 
       for (const node of [one, two]) expect(await banned.whisper(node, 'psst')).toBe(403)
       await banned.enter(two)

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Revocation } from '../../src/auth/revocation.ts'
 import { ask } from '../support/ask.ts'
 import { apart } from '../support/at-end.ts'
@@ -19,6 +19,7 @@ import { requirePart } from '../support/parts.ts'
 import { publishByHttp } from '../support/publisher.ts'
 import { begin, fence, RoomPage, untilAll, untilAllTold, watchFrom } from '../support/room-page.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
+import { untilTrue } from '../support/until-true.ts'
 
 type Nodes = [GatewayProcess, GatewayProcess, GatewayProcess]
 /** A gateway that something happens to, and its line to Redis. */
@@ -34,14 +35,14 @@ type Way = (typeof WAYS)[number]
 describe.runIf(requirePart('redis'))('on three gateways', () => {
   let fleet: GrantsFleet
   let nodes: Nodes
-  let remotes: [Remote, Remote, Remote]
+  let remotes: [Remote, Remote, Remote, Remote]
 
   beforeAll(async () => {
     fleet = await startGrantsFleet({ args: ['--app-id', APP.id, '--app-key', APP.key, '--app-secret', APP.secret] })
     // All at once, so that no test is slow because others start a process.
     ;[nodes, remotes] = await Promise.all([
       startNodes(fleet, 3),
-      Promise.all([startRemote(), startRemote(), startRemote()]),
+      Promise.all([startRemote(), startRemote(), startRemote(), startRemote()]),
     ])
   })
   afterAll(async () => {
@@ -110,7 +111,7 @@ describe.runIf(requirePart('redis'))('on three gateways', () => {
           for (const { changes } of spared) expect(changes).toEqual([`-${ada}`, ...heard(all)].sort())
 
           const late = await stay('late', nodes[2], [room])
-          await vi.waitUntil(() => late.members.length === 1 + Math.min(spared.length, 1))
+          await untilTrue(() => late.members.length === 1 + Math.min(spared.length, 1))
           expect(late.members).not.toContain(ada)
         }),
       )
@@ -166,6 +167,28 @@ describe.runIf(requirePart('redis'))('on three gateways', () => {
         await fleet.publish(room, 'heard')
         await fleet.publish(lounge, 'heard')
         await untilAll(pages, 'heard', 2)
+      }),
+    )
+
+    it.concurrent(
+      'takes nothing of what Laravel granted after it, when a gateway that stood still hears it late',
+      apart(async () => {
+        const { ada, bob, all } = openScene()
+        const watcher = await stay(bob, nodes[1], all)
+        const page = await stay(ada, nodes[0], all)
+        await begin([watcher], [ada])
+        await fleet.untilKnown(page, 2)
+        const { node: late } = remotes[3]
+        late.freeze()
+        await fleet.revoke({ user: ada })
+        await watcher.until(`-${ada}`)
+        await page.enter(nodes[1])
+        await fleet.untilKnown(page, 2)
+        // So that it is not taken for an echo.
+        await new Promise((resolve) => setTimeout(resolve, 1500))
+        late.thaw()
+        await fence([late], [watcher], all[0])
+        expect(await whisperAt([...nodes, late], page)).toEqual([204, 204, 204, 204])
       }),
     )
 
@@ -234,6 +257,32 @@ describe.runIf(requirePart('redis'))('on three gateways', () => {
         }),
       )
     }
+
+    it.concurrent(
+      'by user does not believe what Laravel was about to say of the page at another gateway, and asks again',
+      apart(async () => {
+        const { ada, bob, room, lounge, news } = openScene()
+        const [page, other, eye] = await Promise.all([
+          stay(ada, nodes[0], [room, news]),
+          stay(bob, nodes[0], [room]),
+          stay(bob, nodes[1], [room]),
+        ])
+        const release = fleet.holdAnswers(lounge)
+        const coming = comeAs(page, ada, [lounge, news])
+        const entered = coming.enter(nodes[1])
+        await untilTrue(() => fleet.asked(ada).includes(lounge))
+        fleet.ban(ada)
+        await fleet.revoke({ user: ada })
+        await page.until(`!${room}`)
+        // Said by the first gateway after what it says of the revocation.
+        expect(await other.whisper(nodes[0], 'psst')).toBe(204)
+        await eye.until(`${bob}: psst`)
+        release()
+        await entered
+        expect(coming.denied).toEqual(['forbidden'])
+        expect(fleet.asked(ada).filter((channel) => channel === lounge)).toHaveLength(2)
+      }),
+    )
 
     it.concurrent(
       'by user reaches a page with private channels alone, where Laravel has named the user',

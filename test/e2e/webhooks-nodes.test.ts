@@ -1,9 +1,9 @@
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { WebhookEvent } from '../../src/webhooks/event.ts'
 import { type FleetOptions, startFleet } from '../support/fleet.ts'
 import { requirePart } from '../support/parts.ts'
-import { PATIENCE_MS } from '../support/patience.ts'
 import { RoomPage } from '../support/room-page.ts'
+import { untilTrue } from '../support/until-true.ts'
 import { WebhookReceiver } from '../support/webhook-receiver.ts'
 
 const ROOM = 'presence-room.1'
@@ -75,7 +75,7 @@ describe.runIf(requirePart('redis'))('two gateways on one Redis', () => {
     await fleet.server.stop('SIGKILL')
     goes.close()
     const isGone = async () => /^echo_sse_members 1$/m.test(await (await fetch(`${one.url}/metrics`)).text())
-    await vi.waitUntil(isGone, { timeout: PATIENCE_MS })
+    await untilTrue(isGone)
     await fleet.server.start()
     await receiver.until((events) => has('goes', '+goes', '-goes')(events) && has('ada', '+ada', '+ada')(events))
     await fleet.untilNodesOnRecord(2)

@@ -1,12 +1,11 @@
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
-import { vi } from 'vitest'
 import { atEndOfTest } from './at-end.ts'
 import { FakeLaravel, type FakeReply, type FakeRequest, GRANT, presenceGrant, REFUSAL } from './fake-laravel.ts'
 import { type GatewayProcess, startGatewayProcess } from './gateway-process.ts'
 import { laravel as broadcast } from './history.ts'
-import { PATIENCE_MS } from './patience.ts'
 import { type RedisServer, startRedis } from './redis.ts'
+import { untilTrue } from './until-true.ts'
 
 /** Gateways as processes of their own that are one service, and a Laravel that takes the bearer token for the user's id. */
 export type Fleet = {
@@ -84,7 +83,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     },
     nodesOnRecord,
     untilNodesOnRecord: async (count) => {
-      await vi.waitUntil(async () => (await nodesOnRecord()) === count, { interval: 50, timeout: PATIENCE_MS })
+      await untilTrue(async () => (await nodesOnRecord()) === count)
     },
     start: async ({ redis: where = ['--redis', server.url], args = [], clockShiftMs = 0 } = {}) => {
       const env = clockShiftMs === 0 ? {} : shiftedClock(clockShiftMs)

@@ -1,9 +1,8 @@
-import { vi } from 'vitest'
 import type { Revocation } from '../../src/auth/revocation.ts'
 import { REFUSAL } from './fake-laravel.ts'
 import { type Fleet, type FleetOptions, grantByBearer, type SocketRecord, startFleet, userOf } from './fleet.ts'
-import { PATIENCE_MS } from './patience.ts'
 import { RoomPage } from './room-page.ts'
+import { untilTrue } from './until-true.ts'
 
 type Node = { readonly url: string }
 
@@ -11,6 +10,8 @@ type Node = { readonly url: string }
 export type GrantsFleet = Fleet & {
   /** From now on Laravel says no to this user. */
   ban(user: string): void
+  /** What Laravel has decided about this channel it says only when the returned function is called. */
+  holdAnswers(channel: string): () => void
   /** The channels that Laravel was asked about for a user, in order. */
   asked(user: string): string[]
   /** As Laravel does: by a message on Redis. */
@@ -24,12 +25,22 @@ export type GrantsFleet = Fleet & {
 export async function startGrantsFleet(options: FleetOptions = {}): Promise<GrantsFleet> {
   const fleet = await startFleet(options)
   const banned = new Set<string | undefined>()
-  fleet.laravel.answers((request) => (banned.has(userOf(request.headers)) ? REFUSAL : grantByBearer(request)))
+  const held = new Map<string, Promise<void>>()
+  fleet.laravel.answers(async (request) => {
+    const reply = banned.has(userOf(request.headers)) ? REFUSAL : grantByBearer(request)
+    await held.get(request.channel)
+    return reply
+  })
   const untilRecord: GrantsFleet['untilRecord'] = (page, isSo) =>
-    vi.waitUntil(async () => isSo(await fleet.recordOf(socketIdOf(page))), { interval: 20, timeout: PATIENCE_MS })
+    untilTrue(async () => isSo(await fleet.recordOf(socketIdOf(page))))
   return {
     ...fleet,
     ban: (user) => void banned.add(user),
+    holdAnswers: (channel) => {
+      let release = () => {}
+      held.set(channel, new Promise((resolve) => (release = resolve)))
+      return release
+    },
     asked: (user) =>
       fleet.laravel.requests.flatMap(({ headers, channel }) => (userOf(headers) === user ? [channel] : [])),
     revoke: (revocation) => fleet.say('sse:revoke', JSON.stringify(revocation)),

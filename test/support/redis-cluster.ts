@@ -1,7 +1,6 @@
-import { vi } from 'vitest'
 import { freePort } from './child.ts'
-import { PATIENCE_MS } from './patience.ts'
 import { type RedisServer, startRedis } from './redis.ts'
+import { untilTrue } from './until-true.ts'
 
 /** A Redis Cluster of one node: it refuses whatever names keys of two slots, as a large one does. */
 export async function startRedisCluster(): Promise<RedisServer> {
@@ -11,6 +10,6 @@ export async function startRedisCluster(): Promise<RedisServer> {
   })
   await server.cli('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
   const isReady = async () => (await server.cli('CLUSTER', 'INFO')).includes('cluster_state:ok')
-  await vi.waitUntil(isReady, { interval: 20, timeout: PATIENCE_MS })
+  await untilTrue(isReady)
   return server
 }

@@ -36,8 +36,8 @@ export class ScriptedGrantStore implements GrantStore {
     return this.#told(`release ${socketId} ${keepMs}`)
   }
 
-  revoke(revocation: Revocation, keepMs: number): Promise<void> {
-    return this.#told(`revoke ${JSON.stringify(revocation)} ${keepMs}`)
+  revoke(revocation: Revocation, keepMs: number, id: string | null): Promise<void> {
+    return this.#told(`revoke ${JSON.stringify(revocation)} ${keepMs}${id === null ? '' : ` ${id}`}`)
   }
 
   async find(socketId: string): Promise<GrantRecord[]> {

@@ -5,8 +5,8 @@ import { vi } from 'vitest'
 import { atEndOfTest } from './at-end.ts'
 import { freePort, startChild, untilReady } from './child.ts'
 import { pathOf } from './parts.ts'
-import { PATIENCE_MS } from './patience.ts'
 import { cliOf, type RedisServer, startRedis } from './redis.ts'
+import { untilTrue } from './until-true.ts'
 
 /** A Sentinel that was starved for two seconds does nothing for thirty (its TILT mode). */
 const FAILOVER_TIMEOUT_MS = 60_000
@@ -25,7 +25,7 @@ export async function replicate(master: RedisServer): Promise<ReplicatedRedis> {
   atEndOfTest(replica.close)
   // A Sentinel looks for replicas when it starts, and then only every ten seconds.
   const isFollowing = async () => (await replica.cli('INFO', 'replication')).includes('master_link_status:up')
-  await vi.waitUntil(isFollowing, { interval: 20, timeout: PATIENCE_MS })
+  await untilTrue(isFollowing)
 
   const dir = mkdtempSync(join(tmpdir(), 'sentinel-'))
   const port = await freePort()
