@@ -20,6 +20,8 @@ export default defineConfig({
           maxWorkers: 3,
           testTimeout: 30_000,
           exclude: ['test/e2e/**', '**/node_modules/**'],
+          // Most of what a file alone would cost is to load what all of them need.
+          isolate: false,
           sequence: { groupOrder: 0 },
         },
       },

@@ -1,6 +1,4 @@
 import { beforeEach, expect, it, vi } from 'vitest'
-import { EnginePage, GATEWAY_URL, pass } from '../../support/engine-page.ts'
-import { FakeGateway } from '../../support/fake-gateway.ts'
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -9,6 +7,10 @@ beforeEach(() => {
 
 // One test, in this order: a page is warned once.
 it('a page whose requests nobody answers is told once of the six connections of HTTP/1.1', async () => {
+  // Other tests of this process have been such pages too.
+  vi.resetModules()
+  const { EnginePage, GATEWAY_URL, pass } = await import('../../support/engine-page.ts')
+  const { FakeGateway } = await import('../../support/fake-gateway.ts')
   const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
   const gateway = new FakeGateway()
   const join = (options = {}) => new EnginePage(options).engine.join('orders')
