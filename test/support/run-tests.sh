@@ -26,6 +26,8 @@ step npm run --silent build
 step npm run --silent build:client
 echo '── npm run --silent types'
 wait "$types" || { cat "$types_log"; stopped npm run --silent types; }
-types=
+rm "$types_log"
+# An `exec` leaves no shell behind to do it.
+trap - EXIT
 echo '── npx vitest run'
-npx vitest run --config test/vitest.config.ts "$@"
+exec npx vitest run --config test/vitest.config.ts "$@"
