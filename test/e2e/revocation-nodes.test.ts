@@ -184,8 +184,7 @@ describe.runIf(requirePart('redis'))('on three gateways', () => {
         await watcher.until(`-${ada}`)
         await page.enter(nodes[1])
         await fleet.untilKnown(page, 2)
-        // So that it is not taken for an echo.
-        await new Promise((resolve) => setTimeout(resolve, 1500))
+        await fleet.ageRevocations(ada)
         late.thaw()
         await fence([late], [watcher], all[0])
         expect(await whisperAt([...nodes, late], page)).toEqual([204, 204, 204, 204])

@@ -43,7 +43,7 @@ export type FleetOptions = {
   readonly args?: readonly string[]
 }
 
-const PREFIX = 'laravel_database_'
+export const PREFIX = 'laravel_database_'
 /** Renewals are a sixth of it apart: half a second, which a busy machine keeps to. */
 export const LEASE_S = 3
 /** A browser or a page of a test that is starved comes back within it. */

@@ -1,6 +1,6 @@
 import type { Revocation } from '../../src/auth/revocation.ts'
 import { REFUSAL } from './fake-laravel.ts'
-import { type Fleet, type FleetOptions, grantByBearer, type SocketRecord, startFleet, userOf } from './fleet.ts'
+import { type Fleet, type FleetOptions, grantByBearer, PREFIX, type SocketRecord, startFleet, userOf } from './fleet.ts'
 import { RoomPage } from './room-page.ts'
 import { untilTrue } from './until-true.ts'
 
@@ -16,11 +16,19 @@ export type GrantsFleet = Fleet & {
   asked(user: string): string[]
   /** As Laravel does: by a message on Redis. */
   revoke(revocation: Partial<Revocation>): Promise<unknown>
+  /** What is on record of this user's revocations was said half a minute earlier. */
+  ageRevocations(user: string): Promise<unknown>
   /** The gateways have told each other so about the page. */
   untilRecord(page: RoomPage, isSo: (record: SocketRecord | null) => boolean): Promise<unknown>
   /** They all know that the page is on so many guarded channels. */
   untilKnown(page: RoomPage, channels: number): Promise<unknown>
 }
+
+const AGE = `
+for _, text in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  if string.find(text, ARGV[1], 1, true) then redis.call('ZINCRBY', KEYS[1], -30000000, text) end
+end
+`
 
 export async function startGrantsFleet(options: FleetOptions = {}): Promise<GrantsFleet> {
   const fleet = await startFleet(options)
@@ -44,6 +52,7 @@ export async function startGrantsFleet(options: FleetOptions = {}): Promise<Gran
     asked: (user) =>
       fleet.laravel.requests.flatMap(({ headers, channel }) => (userOf(headers) === user ? [channel] : [])),
     revoke: (revocation) => fleet.say('sse:revoke', JSON.stringify(revocation)),
+    ageRevocations: (user) => fleet.server.cli('EVAL', AGE, '1', `${PREFIX}sse:revocations`, `"user":"${user}"`),
     untilRecord,
     untilKnown: (page, channels) =>
       untilRecord(page, (record) => record?.isLive === true && record.channels.length === channels),
